@@ -1,0 +1,93 @@
+package provision
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Plan is what has to change on a host, in the order in which it will. It holds what Apply needs, secrets among it,
+// where no way of printing it reaches.
+type Plan struct {
+	p *plan
+}
+
+// Change is one line of a plan.
+type Change struct {
+	Action string // "create", "update", "remove", "install", "start", "reload", "run", …
+	Step   string // what changes: "file /etc/motd"
+	Detail string // what about it: "mode 0644 → 0600"; empty where Action says all
+	Diff   string // unified diff of a text file; never of a Secret
+
+	// Parts are the changes that a Config makes together: "update /etc/apache2/ports.conf".
+	Parts []Change
+
+	// Undecided says that the change is only decided on the server, after the changes before it.
+	Undecided bool
+}
+
+type plan struct {
+	generation string
+	free       map[string]int64
+	items      []item
+}
+
+// Empty says that nothing differs: Apply would do nothing.
+func (p Plan) Empty() bool { return p.p == nil || len(p.p.items) == 0 }
+
+// Changes are the plan's lines in order.
+func (p Plan) Changes() []Change {
+	if p.p == nil {
+		return nil
+	}
+	changes := make([]Change, len(p.p.items))
+	for i, it := range p.p.items {
+		changes[i] = it.Change
+	}
+	return changes
+}
+
+// String returns the change as one line: "update file /etc/motd (mode 0600 → 0644)".
+func (c Change) String() string { return c.Action + " " + c.Step + parenthesis(c.Detail) }
+
+func (c Change) write(b *strings.Builder, indent string) {
+	fmt.Fprintf(b, "%s%s\n", indent, c)
+	indent += "    "
+	for line := range strings.Lines(c.Diff) {
+		b.WriteString(indent + strings.TrimSuffix(line, "\n") + "\n")
+	}
+	for _, part := range c.Parts {
+		part.write(b, indent)
+	}
+}
+
+// String returns what Print writes.
+func (p Plan) String() string {
+	var b strings.Builder
+	again := 0
+	for _, c := range p.Changes() {
+		if c.Undecided {
+			again++
+			continue
+		}
+		c.write(&b, "")
+	}
+	switch again {
+	case 0:
+	case 1:
+		b.WriteString("1 more step is decided on the server, after the changes before it\n")
+	default:
+		fmt.Fprintf(&b, "%d more steps are decided on the server, after the changes before them\n", again)
+	}
+	return b.String()
+}
+
+// Format writes the plan as Print does, for every verb.
+func (p Plan) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
+
+// Print writes the changes in the order in which they will be made, with unified diffs of text files. Secrets and
+// blobs are named, never shown. It writes nothing where the plan is empty.
+func (p Plan) Print(w io.Writer) error {
+	_, err := io.WriteString(w, p.String())
+	return err
+}

@@ -1,0 +1,52 @@
+package provision
+
+import (
+	"slices"
+	"strings"
+)
+
+const minSecret = 6 // shorter words of a secret are too common to be taken out of an output
+
+// redactor takes the secrets of a plan out of what its commands put out.
+type redactor struct{ replacer *strings.Replacer }
+
+func (p *plan) redactor() redactor {
+	var words []string
+	_ = p.payloads(func(_ string, p *payload) error {
+		if p.secret {
+			words = append(words, secretWords(p.text)...)
+		}
+		return nil
+	})
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
+	words = slices.Compact(words)
+	pairs := make([]string, 0, 2*len(words))
+	for _, w := range words {
+		pairs = append(pairs, w, redacted)
+	}
+	return redactor{strings.NewReplacer(pairs...)}
+}
+
+// secretWords returns the parts by which a secret could show in a checker's complaint: its lines, and the words and
+// values in them.
+func secretWords(secret string) []string {
+	var words []string
+	add := func(w string) {
+		if len(w) >= minSecret {
+			words = append(words, w)
+		}
+	}
+	for line := range strings.Lines(secret) {
+		line = strings.TrimSpace(line)
+		add(line)
+		for _, word := range strings.Fields(line) {
+			add(word)
+			for _, part := range strings.FieldsFunc(word, func(r rune) bool { return strings.ContainsRune(`"'=:;,@/`, r) }) {
+				add(part)
+			}
+		}
+	}
+	return words
+}
+
+func (r redactor) line(s string) string { return r.replacer.Replace(s) }
