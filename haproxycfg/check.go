@@ -1,0 +1,153 @@
+package haproxycfg
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Check reports every mistake in the configuration at once, each with the field's name; nil means that Render accepts
+// it.
+func (c Config) Check() error {
+	k := &checker{sections: map[string]string{}, binds: map[netip.AddrPort]string{}}
+	k.that(siteName.MatchString(c.Name), "config", "Name", c.Name, "is not [a-z][a-z0-9-]{0,30}")
+	k.that(c.Version == 0 || c.Version >= V26 && c.Version < 10000, "config", "Version", c.Version, "is older than 2.6")
+	k.global(c)
+	k.timeouts(c)
+	modes := map[string]Mode{}
+	for _, b := range c.Backends {
+		modes[b.Name] = or(b.Mode, HTTP)
+	}
+	for _, f := range c.Frontends {
+		k.frontend(f, modes)
+	}
+	for _, b := range c.Backends {
+		k.backend(b, or(c.Version, V26))
+	}
+	for _, d := range c.Databases {
+		k.database(d)
+	}
+	k.stats(c.Stats)
+	k.that(len(k.binds) > 0, "config", "Frontends", len(c.Frontends), "have no address to listen on, and nothing else has")
+	return errors.Join(k.errs...)
+}
+
+var (
+	siteName   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	objectName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}$`)
+	groupName  = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+	hostName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	filePath   = regexp.MustCompile(`^(/[A-Za-z0-9_.@+~-]+)+$`)
+	urlPath    = regexp.MustCompile(`^/[A-Za-z0-9_.~/?=&%+-]*$`)
+	origin     = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$`)
+	headerName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	methodName = regexp.MustCompile(`^[A-Z]{1,32}$`)
+	cookieName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	cookieKey  = regexp.MustCompile(`^[A-Za-z0-9]{16,64}$`)
+	statuses   = regexp.MustCompile(`^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$`)
+)
+
+type checker struct {
+	errs     []error
+	sections map[string]string
+	binds    map[netip.AddrPort]string
+}
+
+// that notes a mistake unless ok. The place is where the field is, such as `backend "web"`.
+func (k *checker) that(ok bool, place, field string, value any, fact string) {
+	if ok {
+		return
+	}
+	switch value.(type) {
+	case string, Mode, Balance, State:
+		value = fmt.Sprintf("%q", value)
+	}
+	k.errs = append(k.errs, fmt.Errorf("haproxycfg: %s: %s %v %s", place, field, value, fact))
+}
+
+func (k *checker) number(place, field string, v, low, high int) {
+	k.that(v == 0 || v >= low && v <= high, place, field, v, fmt.Sprintf("is not within %d and %d", low, high))
+}
+
+func (k *checker) time(place, field string, d, high time.Duration) {
+	k.that(d == 0 || d >= time.Millisecond && d <= high, place, field, d, fmt.Sprintf("is not within 1ms and %v", high))
+	k.that(d%time.Millisecond == 0, place, field, d, "is not whole milliseconds")
+}
+
+func (k *checker) path(place, field, p string) {
+	dots := slices.ContainsFunc(strings.Split(p, "/"), func(e string) bool { return e == "." || e == ".." })
+	k.that(filePath.MatchString(p) && !dots, place, field, p, "is not an absolute path of letters, digits and _.@+~-")
+}
+
+// section notes a name, of which there is one only.
+func (k *checker) section(place, name string) {
+	k.that(objectName.MatchString(name), place, "Name", name, "is not 1 to 64 of letters, digits and _.:-")
+	k.that(k.sections[name] == "", place, "Name", name, "is also that of "+k.sections[name])
+	k.that(name != statsName, place, "Name", name, "is that of the page of figures")
+	k.sections[name] = place
+}
+
+func (k *checker) bind(place, field string, a netip.AddrPort) {
+	ok := a.IsValid() && a.Port() != 0 && a.Addr().Zone() == "" && !a.Addr().Is4In6()
+	k.that(ok, place, field, a, "is not an address with a port to listen on")
+	k.that(!ok || k.binds[a] == "", place, field, a, "is taken by "+k.binds[a]+" already")
+	k.binds[a] = place
+}
+
+func (k *checker) raw(place string, lines, known []string, prefix string) {
+	for i, line := range lines {
+		field := fmt.Sprintf("Raw[%d]", i)
+		if fact := control(line); fact != "" {
+			k.that(false, place, field, line, fact)
+			continue
+		}
+		word, _, _ := strings.Cut(line, " ")
+		ok := slices.Contains(known, word) || prefix != "" && strings.HasPrefix(word, prefix)
+		k.that(ok, place, field, line, "does not begin with a keyword that may stand in this section")
+		k.that(!strings.HasSuffix(line, `\`), place, field, line, "ends with a backslash")
+	}
+}
+
+func (k *checker) global(c Config) {
+	g := c.Global
+	k.that(g.Group == "" || groupName.MatchString(g.Group), "global", "Group", g.Group, "is not the name of a Unix group")
+	k.number("global", "MaxConn", g.MaxConn, 1, 10_000_000)
+	k.time("global", "HardStopAfter", g.HardStopAfter, 7*24*time.Hour)
+	if longest := c.longest(); g.HardStopAfter != 0 {
+		k.that(g.HardStopAfter > longest, "global", "HardStopAfter", g.HardStopAfter,
+			fmt.Sprintf("would cut off requests: an idle connection and the longest answer may take %v", longest))
+	}
+	k.raw("global", g.Raw, rawGlobal, "tune.")
+}
+
+func (k *checker) timeouts(c Config) {
+	t := c.Timeouts
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"Connect", t.Connect}, {"Client", t.Client}, {"Server", t.Server}, {"Queue", t.Queue}, {"Request", t.Request},
+		{"KeepAlive", t.KeepAlive}, {"Tunnel", t.Tunnel}} {
+		k.time("timeouts", f.name, f.d, 24*time.Hour)
+	}
+}
+
+func (k *checker) stats(s Stats) {
+	if !s.Bind.IsValid() {
+		k.that(len(s.Allow) == 0, "stats", "Allow", s.Allow, "needs Bind")
+		return
+	}
+	k.bind("stats", "Bind", s.Bind)
+	k.that(s.Bind.Addr().IsLoopback() || len(s.Allow) > 0, "stats", "Bind", s.Bind,
+		"is open to strangers: Allow must name who may read it")
+	k.prefixes("stats", "Allow", s.Allow)
+}
+
+func (k *checker) prefixes(place, field string, list []netip.Prefix) {
+	for i, p := range list {
+		k.that(p.IsValid() && !p.Addr().Is4In6(), place, fmt.Sprintf("%s[%d]", field, i), p, "is not a prefix of addresses")
+	}
+}

@@ -1,0 +1,156 @@
+//go:build integration
+
+package haproxycfg_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/haproxycfg"
+	"github.com/siteblocks/siteblocks/site/traffic"
+	"github.com/stretchr/testify/require"
+)
+
+// server is a real Debian with a real HAProxy and, on other addresses of the same machine, the servers behind it.
+type server struct {
+	*localtest.Machine
+	haproxycfg.Runtime
+	version haproxycfg.Version
+}
+
+// appUnit is one server; its instance is its address.
+const appUnit = `[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=/opt/app %i
+Restart=always
+RestartSec=1
+`
+
+func newServer(t testing.TB, image string, version haproxycfg.Version) *server {
+	m := localtest.Server(t, localtest.Options{Name: "web-1", Image: image, Ports: []uint16{80, 443, 8000},
+		Packages: []string{"haproxy", "openssl"}})
+	s := &server{Machine: m, Runtime: haproxycfg.Runtime{Host: m.Host}, version: version}
+	s.put(t, "/opt/app", 0o755, buildApp(t))
+	s.put(t, "/etc/systemd/system/app@.service", 0o644, []byte(appUnit))
+	s.root(t, "systemctl daemon-reload")
+	return s
+}
+
+func buildApp(t testing.TB) []byte {
+	path := filepath.Join(t.TempDir(), "app")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./testdata/app")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	app, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return app
+}
+
+func (s *server) put(t testing.TB, path string, mode os.FileMode, content []byte) {
+	t.Helper()
+	require.NoError(t, sshx.Upload(t.Context(), s.Machine.Host, sshx.File{Path: path, Mode: mode, Root: true}, bytes.NewReader(content)))
+}
+
+// root runs a script and returns what it printed.
+func (s *server) root(t testing.TB, script string) string {
+	t.Helper()
+	var out bytes.Buffer
+	require.NoError(t, s.Machine.Host.Run(t.Context(), sshx.Script{Text: "set -e\n" + script, Root: true, Stdout: &out, Stderr: &out}), &out)
+	return out.String()
+}
+
+// start starts the servers at the addresses and waits until they accept connections.
+func (s *server) start(t testing.TB, list ...netip.AddrPort) {
+	t.Helper()
+	s.root(t, "systemctl start"+units(list))
+	for _, a := range list {
+		s.reachable(t, a)
+	}
+}
+
+func units(list []netip.AddrPort) string {
+	var b strings.Builder
+	for _, a := range list {
+		b.WriteString(" app@" + a.String())
+	}
+	return b.String()
+}
+
+func (s *server) reachable(t testing.TB, a netip.AddrPort) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := s.Machine.Host.Dial(t.Context(), "tcp", a.String())
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, 10*time.Second, 20*time.Millisecond)
+}
+
+// ready says which servers answer 503 to everything.
+func (s *server) unready(t testing.TB, list ...netip.AddrPort) {
+	t.Helper()
+	s.root(t, "echo '"+strings.TrimSpace(strings.ReplaceAll(units(list), "app@", ""))+"' >/var/tmp/unready.new; mv /var/tmp/unready.new /var/tmp/unready")
+}
+
+// reload makes HAProxy serve with the configuration.
+func (s *server) reload(t testing.TB, c haproxycfg.Config) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, haproxycfg.Reload(ctx, s.Machine.Host, c))
+}
+
+// target is where visitors reach a published port.
+func (s *server) target(port uint16) traffic.Target {
+	return traffic.Target{Addr: s.Port(port), Host: "www.shop.example"}
+}
+
+// during puts load on the server while the work runs.
+func during(t testing.TB, l traffic.Load, work func()) traffic.Report {
+	t.Helper()
+	report, err := l.During(t.Context(), work)
+	require.NoError(t, err)
+	return report
+}
+
+// app is the address of the nth of many servers.
+func app(n int) netip.AddrPort { return addr(fmt.Sprintf("127.0.1.%d:3000", n)) }
+
+func apps(from, to int) []netip.AddrPort {
+	var list []netip.AddrPort
+	for n := from; n <= to; n++ {
+		list = append(list, app(n))
+	}
+	return list
+}
+
+// member is the nth server as HAProxy knows it.
+func member(n int) haproxycfg.Server {
+	return haproxycfg.Server{Name: fmt.Sprintf("app-%d", n), Addr: app(n)}
+}
+
+// shop balances over the servers 1 to 4.
+func (s *server) shop() haproxycfg.Config {
+	c := haproxycfg.Config{
+		Name: "shop", Version: s.version, Global: haproxycfg.Global{Group: "admin"},
+		Frontends: []haproxycfg.Frontend{{Name: "web", Binds: []haproxycfg.Bind{{Addr: addr("0.0.0.0:8000")}}, Backend: "app"}},
+		Backends:  []haproxycfg.Backend{{Name: "app", Check: haproxycfg.Check{Path: "/up", Interval: 400 * time.Millisecond}}},
+	}
+	for n := 1; n <= 4; n++ {
+		c.Backends[0].Servers = append(c.Backends[0].Servers, member(n))
+	}
+	return c
+}
