@@ -1,0 +1,182 @@
+package codedeploy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+)
+
+// Target is where releases live on one server, laid out as Capistrano 3 does: releases/NAME, shared, the link current and
+// revisions.log. All its methods can be run again after they were cut off. They act as root.
+type Target struct {
+	Host  sshx.Host
+	Root  string // absolute, such as "/var/www/shop"; Install creates it
+	Owner string // existing user that owns the code and runs the build; empty is "deploy"
+	Group string // empty is Owner's own group
+
+	// Keep is how many releases Prune leaves where it is not told; zero is 5.
+	Keep int
+
+	LinkedDirs  []string // shared by all releases, such as "log"; made where they are missing
+	LinkedFiles []string // such as "config/master.key"; each has to be in shared already
+	Writable    string   // existing user that writes to the linked directories; empty is Owner
+}
+
+// Installed is a release on a server.
+type Installed struct {
+	Name     string
+	Revision string
+	Current  bool
+	Time     time.Time // of its directory: when the release was made
+}
+
+var accountPattern = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+
+// check reports every mistake in the target's description.
+func (t Target) check() error {
+	var errs []error
+	mistake := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("codedeploy: target: "+format, args...))
+	}
+	if t.Host == nil {
+		mistake("it has no host")
+	}
+	if !path.IsAbs(t.Root) || path.Clean(t.Root) != t.Root || t.Root == "/" || strings.ContainsAny(t.Root, "\x00\n\r") {
+		mistake("root %q is not a clean absolute path", t.Root)
+	}
+	for _, a := range []string{t.owner(), t.Group, t.Writable} {
+		if a != "" && !accountPattern.MatchString(a) {
+			mistake("%q is not the name of a user or group", a)
+		}
+	}
+	for _, name := range append(append([]string(nil), t.LinkedDirs...), t.LinkedFiles...) {
+		if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\x00\n\r") {
+			mistake("linked path %q is not a path within the application", name)
+		}
+	}
+	if t.Keep < 0 {
+		mistake("keep %d is less than 0", t.Keep)
+	}
+	return errors.Join(errs...)
+}
+
+func (t Target) owner() string {
+	if t.Owner == "" {
+		return "deploy"
+	}
+	return t.Owner
+}
+
+// run runs a script that finds the values as quoted shell variables.
+func (t Target) run(ctx context.Context, do string, s sshx.Script, values ...string) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	var head strings.Builder
+	head.WriteString("set -eu\numask 022\nroot=" + sshx.Quote(t.Root) + "\n")
+	for i := 0; i < len(values); i += 2 {
+		head.WriteString(values[i] + "=" + sshx.Quote(values[i+1]) + "\n")
+	}
+	s.Text, s.Root = head.String()+s.Text, true
+	if err := t.Host.Run(ctx, s); err != nil {
+		return fmt.Errorf("codedeploy: %s: %w", do, err)
+	}
+	return nil
+}
+
+const listScript = `cd "$root/releases" 2>/dev/null || exit 0
+now=$(readlink "$root/current" 2>/dev/null || true)
+for d in [0-9]*/; do
+	d=${d%/}
+	[ -d "$d" ] && [ ! -L "$d" ] || continue
+	rev=-; [ -f "$d/REVISION" ] && rev=$(head -n 1 "$d/REVISION" | tr -cd '!-~')
+	printf '%s %s %s %s\n' "$d" "$(stat -c %Y "$d")" "${rev:--}" "${now##*/}"
+done
+`
+
+// Releases lists the releases on the server, the oldest first, also those that Capistrano put there.
+func (t Target) Releases(ctx context.Context) ([]Installed, error) {
+	var out bytes.Buffer
+	if err := t.run(ctx, "list releases", sshx.Script{Text: listScript, Stdout: &out}); err != nil {
+		return nil, err
+	}
+	var list []Installed
+	for line := range strings.Lines(out.String()) {
+		f := strings.Fields(line)
+		if len(f) < 3 || !namePattern.MatchString(f[0]) {
+			continue
+		}
+		seconds, err := strconv.ParseInt(f[1], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("codedeploy: list releases: %w", err)
+		}
+		list = append(list, Installed{
+			Name: f[0], Revision: strings.TrimPrefix(f[2], "-"), Time: time.Unix(seconds, 0).UTC(), Current: len(f) > 3 && f[3] == f[0],
+		})
+	}
+	return list, nil
+}
+
+// Current is the name of the release that the link current leads to; empty where there is none.
+func (t Target) Current(ctx context.Context) (string, error) {
+	list, err := t.Releases(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range list {
+		if r.Current {
+			return r.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// A release that is half removed must not look whole: it loses its name first.
+const removeScript = `for name in $names; do
+	[ "$(readlink "$root/current" 2>/dev/null)" != "$root/releases/$name" ] || { echo "$name is the current release" >&2; exit 1; }
+	rm -rf "$root/releases/.$name.gone"
+	[ ! -d "$root/releases/$name" ] || mv -T "$root/releases/$name" "$root/releases/.$name.gone"
+	rm -rf "$root/releases/.$name.gone"
+done
+`
+
+// Remove takes a release from the server. It refuses the current one; one that is not there is no error.
+func (t Target) Remove(ctx context.Context, release string) error {
+	if err := checkName(release); err != nil {
+		return err
+	}
+	return t.run(ctx, fmt.Sprintf("remove release %q", release), sshx.Script{Text: removeScript}, "names", release)
+}
+
+// Prune removes all but the newest keep releases, never the current one. Zero is Target.Keep.
+func (t Target) Prune(ctx context.Context, keep int) error {
+	if keep == 0 {
+		keep = t.Keep
+	}
+	if keep <= 0 {
+		keep = 5
+	}
+	list, err := t.Releases(ctx)
+	if err != nil {
+		return err
+	}
+	var old []string
+	for _, r := range list[:max(0, len(list)-keep)] {
+		if !r.Current {
+			old = append(old, r.Name)
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	return t.run(ctx, "prune releases", sshx.Script{Text: removeScript}, "names", strings.Join(old, " "))
+}
