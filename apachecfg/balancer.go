@@ -1,0 +1,199 @@
+package apachecfg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+)
+
+// ErrOnlyMember means that without this process nobody would be left to answer.
+var ErrOnlyMember = errors.New("no other process would be left to answer")
+
+// Balancer takes processes of a running Apache out of the balancing and puts them back, without a reload. What it
+// switched is forgotten when Apache reloads or restarts.
+type Balancer struct {
+	Host sshx.Host // the server, or sshx.Local
+
+	// Name, Port and SecretFile are the Site's Name, Loopback.Port and Loopback.SecretFile. The secret is read on
+	// the host as root, and sent to the host's own loopback address only.
+	Name       string
+	Port       uint16
+	SecretFile string
+
+	mu     sync.Mutex
+	secret string
+}
+
+// NewBalancer reaches the balancer of the site on a host. The site has both fields of Loopback.
+func NewBalancer(h sshx.Host, s Site) *Balancer {
+	return &Balancer{Host: h, Name: s.Name, Port: s.Loopback.Port, SecretFile: s.Loopback.SecretFile}
+}
+
+// SecretScript is a script for root that writes a secret into the file once, readable by root and Apache only.
+func SecretScript(file string) string {
+	f := sshx.Quote(file)
+	return "set -eu\ntest -s " + f + " && exit 0\numask 027\n" +
+		"od -An -N32 -tx1 /dev/urandom | tr -d ' \\n' >" + f + ".new\n" +
+		"chgrp " + User + " " + f + ".new\nmv " + f + ".new " + f + "\n"
+}
+
+// Member is a process as the balancer sees it.
+type Member struct {
+	Addr    netip.AddrPort
+	Status  string // Apache's words, such as "Init Ok" or "Init Dis"
+	Busy    int    // requests that it is answering now
+	Elected int    // requests that it was chosen for since Apache started
+}
+
+// Drained tells whether the member gets no new requests since it was told so.
+func (m Member) Drained() bool { return m.is("Dis") || m.is("Stop") }
+
+// Usable tells whether the member gets new requests: neither drained nor failed.
+func (m Member) Usable() bool { return m.is("Ok") && !m.Drained() && !m.is("HcFl") && !m.is("Err") }
+
+func (m Member) is(word string) bool {
+	for _, w := range strings.Fields(m.Status) {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// Members lists the processes in the order of the configuration.
+func (b *Balancer) Members(ctx context.Context) ([]Member, error) {
+	state, err := b.read(ctx)
+	if err != nil {
+		return nil, b.fail("read members", err)
+	}
+	return state.members()
+}
+
+// Drain gives the member no new requests and returns when it has answered those it had. It refuses with
+// ErrOnlyMember where no other member is usable. When ctx ends first, the member stays drained and the error says
+// how many requests are left (a WebSocket counts as one as long as it is open).
+func (b *Balancer) Drain(ctx context.Context, member netip.AddrPort) error {
+	members, err := b.Members(ctx)
+	if err != nil {
+		return err
+	}
+	others := 0
+	for _, m := range members {
+		if m.Addr != member && m.Usable() {
+			others++
+		}
+	}
+	if others == 0 {
+		return b.fail("drain "+member.String(), ErrOnlyMember)
+	}
+	if err := b.set(ctx, member, true); err != nil {
+		return b.fail("drain "+member.String(), err)
+	}
+	idle := 0
+	return b.wait(ctx, "drain", member, func(m Member) bool {
+		// Apache looks at the switch and counts the request in two steps: seen idle twice is idle.
+		if idle++; m.Busy > 0 {
+			idle = 0
+		}
+		return idle > 1
+	})
+}
+
+// Ready gives the member requests again and returns when Apache's own health check agrees.
+func (b *Balancer) Ready(ctx context.Context, member netip.AddrPort) error {
+	if err := b.set(ctx, member, false); err != nil {
+		return b.fail("ready "+member.String(), err)
+	}
+	return b.wait(ctx, "ready", member, func(m Member) bool { return !m.Drained() && !m.is("HcFl") })
+}
+
+// Without drains the member, does the work (such as restarting the process and waiting until it answers) and makes
+// the member ready again. After an error of the work the member stays drained.
+func (b *Balancer) Without(ctx context.Context, member netip.AddrPort, work func(context.Context) error) error {
+	if err := b.Drain(ctx, member); err != nil {
+		return err
+	}
+	if err := work(ctx); err != nil {
+		return b.fail(fmt.Sprintf("without %v: the member stays drained", member), err)
+	}
+	return b.Ready(ctx, member)
+}
+
+func (b *Balancer) fail(doing string, err error) error {
+	return fmt.Errorf("apachecfg: balancer %q: %s: %w", b.Name, doing, err)
+}
+
+func (b *Balancer) wait(ctx context.Context, doing string, addr netip.AddrPort, done func(Member) bool) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	last := Member{}
+	for {
+		members, err := b.Members(ctx)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		for _, m := range members {
+			if m.Addr != addr {
+				continue
+			}
+			if last = m; done(m) {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return b.fail(fmt.Sprintf("%s %v: still %q with %d requests", doing, addr, last.Status, last.Busy), ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func (b *Balancer) set(ctx context.Context, member netip.AddrPort, drained bool) error {
+	state, err := b.read(ctx)
+	if err != nil {
+		return err
+	}
+	members, err := state.members()
+	if err != nil {
+		return err
+	}
+	if !contains(members, member) {
+		return errors.New("there is no such member")
+	}
+	form := url.Values{"b": {b.Name}, "w": {memberURL(member)}, "nonce": {state.Nonce}, "w_status_D": {"0"}}
+	if drained {
+		form.Set("w_status_D", "1")
+	}
+	if _, err = b.do(ctx, "", form); err != nil {
+		return err
+	}
+	// The answer is 200 also where the switch was not moved.
+	if state, err = b.read(ctx); err != nil {
+		return err
+	}
+	if members, err = state.members(); err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.Addr == member && m.Drained() != drained {
+			return fmt.Errorf("the balancer did not take the change, its status is %q", m.Status)
+		}
+	}
+	return nil
+}
+
+func contains(members []Member, addr netip.AddrPort) bool {
+	for _, m := range members {
+		if m.Addr == addr {
+			return true
+		}
+	}
+	return false
+}

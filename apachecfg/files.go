@@ -1,0 +1,82 @@
+package apachecfg
+
+import (
+	_ "embed" // logrotate.conf
+	"io/fs"
+	"slices"
+)
+
+// Paths on the server.
+const (
+	// PortsPath is Debian's list of ports. The site's own file names them, so it is replaced by a remark.
+	PortsPath = "/etc/apache2/ports.conf"
+
+	// LuaPath is the script that lets a GET be asked again.
+	LuaPath = "/etc/apache2/again.lua"
+
+	// LogrotatePath is Debian's own rule for Apache's logs. It is replaced by one that needs no reload.
+	LogrotatePath = "/etc/logrotate.d/apache2"
+
+	// Unit is Apache's systemd unit, User the account that it serves as.
+	Unit = "apache2.service"
+	User = "www-data"
+)
+
+// ConfigPath is where the file of the site with this name belongs.
+func ConfigPath(name string) string { return "/etc/apache2/sites-available/" + name + ".conf" }
+
+// EnabledPath is the symbolic link to ConfigPath that makes Apache read it. Debian's 000-default.conf beside it
+// is to be removed: it would answer for unknown names.
+func EnabledPath(name string) string { return "/etc/apache2/sites-enabled/" + name + ".conf" }
+
+// DefaultPath is Debian's welcome page, which is to go.
+const DefaultPath = "/etc/apache2/sites-enabled/000-default.conf"
+
+//go:embed logrotate.conf
+var logrotate []byte
+
+// File is a file of the configuration, owned by root.
+type File struct {
+	Path    string
+	Mode    fs.FileMode
+	Content []byte
+}
+
+// Files are all files that the site needs on the server: the configuration itself, first, and what it refers to.
+func Files(s Site) ([]File, error) {
+	conf, err := Render(s)
+	if err != nil {
+		return nil, err
+	}
+	return []File{
+		{Path: ConfigPath(s.Name), Mode: 0o644, Content: conf},
+		{Path: PortsPath, Mode: 0o644, Content: []byte("# The ports are in sites-enabled.\n")},
+		{Path: LuaPath, Mode: 0o644, Content: []byte(againScript)},
+		{Path: LogrotatePath, Mode: 0o644, Content: logrotate},
+	}, nil
+}
+
+// Packages are the Debian packages that the site needs. With openssl Preflight compares key and certificate.
+func Packages(s Site) []string {
+	if s.HTTPS.Port != 0 {
+		return []string{"apache2", "logrotate", "openssl"}
+	}
+	return []string{"apache2", "logrotate"}
+}
+
+// Modules are the modules that the site needs, sorted, as a2enmod calls them. Debian enables some of them by itself.
+func Modules(s Site) []string {
+	m := []string{"alias", "authz_core", "authz_host", "env", "headers", "lbmethod_byrequests", "lua", "mime",
+		"mpm_event", "proxy", "proxy_balancer", "proxy_http", "reqtimeout", "rewrite", "setenvif", "slotmem_shm"}
+	if s.checked() {
+		m = append(m, "proxy_hcheck")
+	}
+	if s.HTTPS.Port != 0 {
+		m = append(m, "http2", "socache_shmcb", "ssl")
+	}
+	if s.Loopback.Port != 0 {
+		m = append(m, "status")
+	}
+	slices.Sort(m)
+	return m
+}
