@@ -1,0 +1,105 @@
+//go:build integration
+
+package mysqlrepl_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/mysqlrepl"
+)
+
+func exec1(t *testing.T, db *sql.DB, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err, statement)
+	}
+}
+
+func TestEnsure(t *testing.T) {
+	flavors(t, func(t *testing.T, s *server, flavor mysqlrepl.Flavor) {
+		ctx := t.Context()
+		account := mysqlrepl.Account{Name: "shop", Database: "shop_prod", Password: "correct horse 'battery'"}
+		login := func(a mysqlrepl.Account) (*sql.DB, error) {
+			return mysqlrepl.Open(ctx, s.dial, mysqlrepl.Address{Socket: socket}, mysqlrepl.Login{User: a.Name, Password: a.Password, Database: a.Database})
+		}
+		_, err := login(account)
+		require.Error(t, err)
+
+		changes, err := mysqlrepl.Ensure(ctx, s.db, account)
+		require.NoError(t, err)
+		require.Equal(t, []string{`create database "shop_prod"`, "create account 'shop'@'localhost'"}, changes[:2])
+		require.Len(t, changes, 3)
+		changes, err = mysqlrepl.Ensure(ctx, s.db, account)
+		require.NoError(t, err)
+		require.Empty(t, changes, "the second run changes nothing")
+
+		app, err := login(account)
+		require.NoError(t, err)
+		exec1(t, app, "CREATE TABLE entries (id INT PRIMARY KEY AUTO_INCREMENT, name TEXT)", "CREATE INDEX n ON entries (name(10))",
+			"INSERT INTO entries (name) VALUES ('a')", "ALTER TABLE entries ADD COLUMN n INT", "CREATE VIEW v AS SELECT * FROM entries",
+			"UPDATE entries SET n = 1", "DROP VIEW v", "DELETE FROM entries")
+		// The database's name holds a wildcard of GRANT; it must not be one.
+		exec1(t, s.db, "CREATE DATABASE shopXprod", "CREATE TABLE shopXprod.secret (id INT)")
+		for _, refused := range []string{
+			"SELECT * FROM shopXprod.secret", "CREATE DATABASE other", "SELECT * FROM mysql.user", "CREATE USER x", "SET GLOBAL read_only = 0",
+			"GRANT SELECT ON shop_prod.* TO 'shop'@'localhost'",
+		} {
+			_, err := app.ExecContext(ctx, refused)
+			require.Error(t, err, refused)
+		}
+		require.NoError(t, app.Close())
+
+		surplus(t, s.db, flavor)
+		changes, err = mysqlrepl.Ensure(ctx, s.db, account)
+		require.NoError(t, err)
+		require.NotEmpty(t, changes)
+		t.Log(changes)
+		changes, err = mysqlrepl.Ensure(ctx, s.db, account)
+		require.NoError(t, err)
+		require.Empty(t, changes)
+		app, err = login(account)
+		require.NoError(t, err)
+		for _, refused := range []string{"SELECT * FROM shopXprod.secret", "CREATE DATABASE other", "SET GLOBAL read_only = 0", "DROP DATABASE shopXprod"} {
+			_, err := app.ExecContext(ctx, refused)
+			require.Error(t, err, refused)
+		}
+		require.NoError(t, app.Close())
+
+		old := account
+		account.Password = "another-secret-of-shop"
+		changes, err = mysqlrepl.Ensure(ctx, s.db, account)
+		require.NoError(t, err)
+		require.Equal(t, []string{"change the password of 'shop'@'localhost'"}, changes)
+		_, err = login(old)
+		require.Error(t, err)
+		app, err = login(account)
+		require.NoError(t, err)
+		require.NoError(t, app.Close())
+	})
+}
+
+// surplus gives the account what it must not have, at every level that servers know.
+func surplus(t *testing.T, db *sql.DB, flavor mysqlrepl.Flavor) {
+	exec1(t, db, "GRANT RELOAD, PROCESS ON *.* TO 'shop'@'localhost' WITH GRANT OPTION", "GRANT ALL ON shopXprod.* TO 'shop'@'localhost'",
+		"GRANT SELECT ON shopXprod.secret TO 'shop'@'localhost'", "GRANT UPDATE (id) ON shopXprod.secret TO 'shop'@'localhost'",
+		"CREATE PROCEDURE shopXprod.p() SELECT 1", "GRANT EXECUTE ON PROCEDURE shopXprod.p TO 'shop'@'localhost'",
+		"REVOKE INDEX ON `shop\\_prod`.* FROM 'shop'@'localhost'", "CREATE ROLE boss", "GRANT boss TO 'shop'@'localhost'")
+	if flavor == mysqlrepl.MySQL {
+		exec1(t, db, "GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO 'shop'@'localhost'")
+		return
+	}
+	exec1(t, db, "GRANT READ_ONLY ADMIN, SUPER ON *.* TO 'shop'@'localhost'")
+}
+
+func TestDetectStopsWithItsContext(t *testing.T) {
+	s := startServer(t, mysqlrepl.MariaDB)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := mysqlrepl.Detect(ctx, s.db)
+	require.ErrorIs(t, err, context.Canceled)
+}
