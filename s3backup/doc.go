@@ -1,0 +1,74 @@
+// Package s3backup keeps the backups of one MySQL or MariaDB server in an S3 bucket, and proves that they can be
+// restored.
+//
+//	store := s3backup.Store{S3: client, Bucket: "backups", Site: "shop", Recipients: []age.Recipient{key}}
+//	manifest, err := store.Backup(ctx, s3backup.Dump{}, s3backup.Options{})
+//	…
+//	store.Identities = []age.Identity{identity}
+//	restored, err := store.Restore(ctx, s3backup.Select{}, s3backup.Target{Replace: true})
+//
+// A backup is one stream: mariadb-dump or mysqldump → zstd → age → S3 multipart. No temporary file, bounded memory, one
+// consistent snapshot with its position in the binary log, and no table lock on InnoDB. The dump program talks to its
+// server through a relay; when it has said goodbye, the relay asks in the very same session, and so in the very same
+// snapshot, for each table's rows and checksum. The tests run it on MariaDB 11.8 and, in full, 10.11 and MySQL 9.7.
+//
+// # What is in the bucket
+//
+//	PREFIX SITE/backups/20261124T015512.345Z-1a2b3c/dump.sql.zst.age   the content (dump.sql.zst without recipients)
+//	PREFIX SITE/backups/20261124T015512.345Z-1a2b3c/manifest.json      written last, by a conditional put
+//	PREFIX SITE/backups/20261124T015512.345Z-1a2b3c/verdict.json       what the last Verify found
+//
+// Where there is no manifest there is no backup: an interrupted run is invisible, and a later one sweeps it. The
+// manifest is for people too; its fields are those of Manifest:
+//
+//	{
+//	  "format": "siteblocks-backup/1", "site": "shop", "id": "20261124T015512.345Z-1a2b3c",
+//	  "started": "2026-11-24T01:55:12.345Z", "finished": "2026-11-24T01:55:14.002Z",
+//	  "kind": "sql", "tool": "mariadb-dump from 11.8.9-MariaDB, client 10.19; siteblocks/s3backup (devel)",
+//	  "server": {"flavor": "mariadb", "version": "11.8.9-MariaDB", "host": "db-1", "id": 1},
+//	  "databases": ["shop"], "position": {"file": "binlog.000004", "offset": 4711, "gtid": "0-1-97"},
+//	  "content": {"bytes": 36300000}, "compression": "zstd", "encryption": "age", "recipients": ["age1…"],
+//	  "object": {
+//	    "name": "dump.sql.zst.age", "bytes": 9718176, "sha256": "9f86…",
+//	    "chunks": [{"bytes": 8388608, "sha256": "60f3…"}, {"bytes": 1329568, "sha256": "fd61…"}]
+//	  },
+//	  "tables": [{"database": "shop", "name": "entries", "engine": "InnoDB", "rows": 2000, "checksum": "checksum:2154883",
+//	              "definition": "ab53…"}],
+//	  "objects": [{"database": "shop", "views": 2, "triggers": 1, "routines": 2, "events": 1}]
+//	}
+//
+// The content can be checked, decrypted and restored without this package:
+//
+//	jq -r '.object.sha256 + "  " + .object.name' manifest.json | sha256sum -c
+//	age -d -i key.txt dump.sql.zst.age | zstd -d | mariadb --comments
+//
+// Without --comments the client cuts a trigger or a routine in two at a comment within its body. A dump of MariaDB needs
+// MariaDB's own client, for its first line is not known to others; `sed 1d` takes that away.
+//
+// # What is refused
+//
+// A dump that fails, that ends without its trailer, or that shrank by more than a stated share; a chunk that is
+// truncated, changed or in another's place; a manifest of another site; a wrong key; a clock that is off; restored data
+// whose checksums are not the snapshot's. After any error, and after a kill at any moment, the backups that were there
+// are listed and unharmed, and a database that was to be replaced is as it was, or is put back by the next Restore.
+//
+// # What it costs
+//
+// 461 MB of SQL (2,330,000 rows) on a busy machine of two cores, MariaDB 10.11, all in one run. CPU is that of what stands
+// between the dump program and the bucket; mydumper is both. This package encrypts, hashes and uploads besides, and reads
+// the tables a second time for their checksums; the others write to a file.
+//
+//	                           CPU  dump CPU   memory     size     wall
+//	s3backup                 3.7 s     3.0 s   40 MiB   173 MB   31.1 s
+//	s3backup, Unmeasured     3.7 s     3.0 s   40 MiB   173 MB   16.3 s
+//	mariadb-dump | gzip -6  13.6 s     3.0 s    2 MiB   209 MB   38.9 s
+//	mariadb-dump | zstd -1   2.3 s     3.2 s   14 MiB   171 MB   16.8 s
+//	mariadb-dump | zstd -3   3.6 s     3.1 s   44 MiB   189 MB   17.7 s
+//	mydumper -t 1 -c        13.7 s              8 MiB   209 MB   42.6 s
+//
+// # What it does not do
+//
+// Accounts are not in a backup: they are configuration. Tables of MyISAM, Aria and other engines without
+// transactions are dumped, with a warning, but are not part of the snapshot. A manifest is not signed: whoever may write
+// to the bucket can replace a backup whole, which credentials that may not overwrite and a bucket with versions prevent.
+package s3backup

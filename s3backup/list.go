@@ -1,0 +1,163 @@
+package s3backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Entry is one backup as the store has it.
+type Entry struct {
+	ID       string
+	At       time.Time // as its name says
+	Manifest Manifest  // zero where Problem is set
+	Verdict  *Verdict  // nil where it was never verified
+	// Problem says why the backup cannot be used: its manifest is damaged, or another site's. Such a backup is never
+	// chosen, and never deleted.
+	Problem error
+}
+
+// Verified reports that a restore of this backup was compared and agreed.
+func (e Entry) Verified() bool { return e.Verdict != nil && e.Verdict.OK }
+
+// Refuted reports that a restore of this backup was tried and failed.
+func (e Entry) Refuted() bool { return e.Verdict != nil && !e.Verdict.OK }
+
+// List gives the backups of the site, oldest first. What an interrupted run left is not among them.
+func (s Store) List(ctx context.Context) ([]Entry, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	entries, _, _, err := s.inventory(ctx)
+	return entries, err
+}
+
+// inventory lists backups, everything that lies there, and the store's time.
+func (s Store) inventory(ctx context.Context) ([]Entry, []found, time.Time, error) {
+	objects, clock, err := s.objects(ctx)
+	if err != nil {
+		return nil, nil, clock, err
+	}
+	has := map[string]bool{}
+	var entries []Entry
+	for _, o := range objects {
+		has[o.key] = true
+		id, name, _ := strings.Cut(strings.TrimPrefix(o.key, s.base()), "/")
+		if at, err := idAt(id); err == nil && name == manifestName {
+			entries = append(entries, Entry{ID: id, At: at})
+		}
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.ID, b.ID) })
+	if err := s.readEntries(ctx, entries, has); err != nil {
+		return nil, objects, clock, err
+	}
+	pruned := func(e Entry) bool { return errors.Is(e.Problem, errPruned) }
+	return slices.DeleteFunc(entries, pruned), objects, clock, nil
+}
+
+// errPruned marks a backup that was deleted between being listed and being read.
+var errPruned = errors.New("pruned meanwhile")
+
+// readEntries fills entries in, a few at a time. A manifest that cannot be read stops the listing: an answer that
+// leaves out a backup for a broken connection would look like one that was lost.
+func (s Store) readEntries(ctx context.Context, entries []Entry, has map[string]bool) error {
+	const parallel = 8
+	errs := make([]error, len(entries))
+	turn := make(chan struct{}, parallel)
+	var group sync.WaitGroup
+	for i := range entries {
+		turn <- struct{}{}
+		group.Go(func() {
+			defer func() { <-turn }()
+			errs[i] = s.readEntry(ctx, &entries[i], has)
+		})
+	}
+	group.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err // of a store that is gone one error says what a hundred would
+		}
+	}
+	return nil
+}
+
+func (s Store) readEntry(ctx context.Context, e *Entry, has map[string]bool) error {
+	text, err := s.read(ctx, s.key(e.ID, manifestName))
+	if status(err) == http.StatusNotFound {
+		e.Problem = errPruned
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.Manifest, e.Problem = decodeManifest(text, s.Site, e.ID)
+	if e.Problem == nil && !has[s.key(e.ID, e.Manifest.Object.Name)] {
+		e.Problem = fmt.Errorf("s3backup: backup %s: %w: object %s is not there", e.ID, ErrCorrupt, e.Manifest.Object.Name)
+	}
+	if !has[s.key(e.ID, verdictName)] {
+		return nil
+	}
+	text, err = s.read(ctx, s.key(e.ID, verdictName))
+	if status(err) == http.StatusNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	verdict := &Verdict{}
+	if err := json.Unmarshal(text, verdict); err == nil && verdict.Backup == e.ID {
+		e.Verdict = verdict
+	}
+	return nil
+}
+
+// Select says which backup is meant. Zero is the latest that can be used.
+type Select struct {
+	ID     string    // this one
+	Before time.Time // the latest that was begun before this time
+}
+
+// Find gives the backup that is meant. Without an ID it passes over backups that are damaged or that a Verify has
+// refuted. The error is ErrNoBackup where none fits, or why the named one cannot be used.
+func (s Store) Find(ctx context.Context, which Select) (Entry, error) {
+	entries, err := s.List(ctx)
+	if err != nil {
+		return Entry{}, err
+	}
+	return choose(entries, which, s.Site)
+}
+
+func choose(entries []Entry, which Select, site string) (Entry, error) {
+	for _, e := range slices.Backward(entries) {
+		switch {
+		case which.ID != "" && e.ID == which.ID:
+			return e, e.Problem
+		case which.ID != "" || e.Problem != nil || e.Refuted():
+		case which.Before.IsZero() || e.Manifest.Started.Before(which.Before):
+			return e, nil
+		}
+	}
+	switch {
+	case which.ID != "":
+		return Entry{}, fmt.Errorf("s3backup: site %q: %w named %q", site, ErrNoBackup, which.ID)
+	case !which.Before.IsZero():
+		return Entry{}, fmt.Errorf("s3backup: site %q: %w from before %s", site, ErrNoBackup, which.Before.UTC().Format(time.RFC3339))
+	}
+	return Entry{}, fmt.Errorf("s3backup: site %q: %w", site, ErrNoBackup)
+}
+
+// lastGood is the newest backup that can be used; nil where there is none.
+func lastGood(entries []Entry) *Entry {
+	for i := range slices.Backward(entries) {
+		if entries[i].Problem == nil && !entries[i].Refuted() {
+			return &entries[i]
+		}
+	}
+	return nil
+}

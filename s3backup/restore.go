@@ -1,0 +1,255 @@
+package s3backup
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Target is where Restore puts a backup.
+type Target struct {
+	Server Server
+	// Replace allows databases of the same names that hold tables to be replaced. Zero refuses with ErrNotEmpty.
+	Replace bool
+	// KeepOld leaves the tables that were replaced beside the new ones, in the databases that Restored tells. Zero drops
+	// them in the end.
+	KeepOld bool
+}
+
+// Restored is what Restore did.
+type Restored struct {
+	Backup    Manifest
+	Databases []string
+	Rows      int64
+	Took      time.Duration
+	Old       map[string]string // by database, under which name the old one was kept
+}
+
+// leftover matches the databases that a restore makes besides: the fresh one, and the one that was replaced, which
+// is to be dropped or to be kept.
+var leftover = regexp.MustCompile(`^(.+)_sb(new|old|kept)_[0-9a-f]{6}$`)
+
+// Restore puts a backup's databases into a server. They are loaded under other names first, compared with the
+// checksums that were taken in the backup's snapshot, and only then exchanged for the old ones, all tables in one
+// statement. Until then, and after any error, the old ones are what is there. Killed at any point, nothing of them is
+// lost: the next Restore puts back what the exchange had begun to take out, before it begins, and Backup refuses until
+// then. The application should be stopped meanwhile: what it wrote since the backup is gone afterwards.
+//
+// Its errors: ErrNoBackup, ErrNotEmpty, ErrLocked, ErrWrongKey, ErrOtherSite, ErrCorrupt, ErrTruncated, ErrMismatch,
+// ErrDiskFull, ErrStoreDown, ErrServerDown.
+func (s Store) Restore(ctx context.Context, which Select, to Target) (Restored, error) {
+	begin := time.Now()
+	entry, err := s.Find(ctx, which)
+	if err != nil {
+		return Restored{}, err
+	}
+	m := entry.Manifest
+	release, err := s.lock(ctx, "")
+	if err != nil {
+		return Restored{}, err
+	}
+	defer release()
+	connect, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	session, err := to.Server.session(connect)
+	if err != nil {
+		return Restored{}, err
+	}
+	s.emit(Note{Text: fmt.Sprintf("restore of backup %s, taken %s", m.ID, m.Started.Format(time.RFC3339))})
+	r := restore{store: s, session: session, manifest: m, to: to}
+	if err := r.run(ctx); err != nil {
+		return Restored{}, err
+	}
+	done := Restored{Backup: m, Databases: m.Databases, Rows: m.Rows(), Took: time.Since(begin)}
+	if to.KeepOld {
+		done.Old = r.old
+	}
+	s.emit(Note{Text: fmt.Sprintf("restored backup %s: %d tables, %d rows in %s", m.ID, len(m.Tables), done.Rows, done.Took.Round(10*time.Millisecond))})
+	return done, nil
+}
+
+type restore struct {
+	store    Store
+	session  *session
+	manifest Manifest
+	to       Target
+	fresh    map[string]string // by the database's own name
+	old      map[string]string
+}
+
+// run does the work and clears up after it. It closes the session.
+func (r *restore) run(ctx context.Context) error {
+	err := r.recover(ctx)
+	if err == nil {
+		err = r.work(ctx)
+	}
+	_ = r.session.Close() // and with it go the locks that a script left in its middle holds
+	// ctx may be what ended the work; clearing up gets a chance of its own.
+	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	clearErr := r.clearUp(clear)
+	switch {
+	case err != nil && clearErr != nil:
+		return fmt.Errorf("%w; clear up: %w; nothing is lost, and the next restore puts the databases back as they were", err, clearErr)
+	case err != nil:
+		return fmt.Errorf("%w; the databases are as they were", err)
+	case clearErr != nil:
+		r.store.emit(Note{Warning: true, Text: "clear up after the restore: " + clearErr.Error() + "; the next restore does it"})
+	}
+	return nil
+}
+
+// work loads, compares and exchanges.
+func (r *restore) work(ctx context.Context) error {
+	if err := r.guard(ctx); err != nil {
+		return err
+	}
+	if err := r.room(ctx); err != nil {
+		return err
+	}
+	r.fresh, r.old = map[string]string{}, map[string]string{}
+	suffix := fmt.Sprintf("%06x", time.Now().UnixNano()&0xffffff)
+	old := "_sbold_" + suffix
+	if r.to.KeepOld {
+		old = "_sbkept_" + suffix
+	}
+	for _, name := range r.manifest.Databases {
+		if utf8.RuneCountInString(name+old) > 64 {
+			return fmt.Errorf("s3backup: restore: the name of database %q leaves no room for %q", name, old)
+		}
+		r.fresh[name], r.old[name] = name+"_sbnew_"+suffix, name+old
+	}
+	loader := &loader{session: r.session, fresh: r.fresh}
+	if err := r.store.load(ctx, r.manifest, loader, "restore"); err != nil {
+		return err
+	}
+	if err := r.compareTables(ctx); err != nil {
+		return err
+	}
+	return r.swap(ctx, loader.later)
+}
+
+// guard refuses to replace what nobody allowed to be replaced.
+func (r *restore) guard(ctx context.Context) error {
+	if r.to.Replace {
+		return nil
+	}
+	for _, name := range r.manifest.Databases {
+		tables, err := one(ctx, r.session, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quoteText(name), 0)
+		if err != nil {
+			return fmt.Errorf("s3backup: restore: look at database %q: %w", name, err)
+		}
+		if tables != "0" {
+			return fmt.Errorf("s3backup: restore: %w: %q holds %s tables; allow it to be replaced if that is meant", ErrNotEmpty, name, tables)
+		}
+	}
+	return nil
+}
+
+// room looks whether the server's disk takes the backup beside what is there, as far as its disk is this machine's.
+func (r *restore) room(ctx context.Context) error {
+	network, _ := r.to.Server.network()
+	dir, err := one(ctx, r.session, "SELECT @@datadir", 0)
+	if err != nil {
+		return fmt.Errorf("s3backup: restore: %w", err)
+	}
+	if _, statErr := os.Stat(dir); network != "unix" || statErr != nil {
+		return nil
+	}
+	need := r.manifest.Content.Bytes + r.manifest.Content.Bytes/2
+	if err := checkSpace(dir, need); err != nil {
+		return fmt.Errorf("s3backup: restore %s: %w", r.manifest.ID, err)
+	}
+	return nil
+}
+
+// compareTables measures what was loaded into the fresh databases against the manifest.
+func (r *restore) compareTables(ctx context.Context) error {
+	m := r.manifest
+	if len(m.Tables) == 0 {
+		r.store.emit(Note{Warning: true, Text: "backup " + m.ID + " holds no checksums; nothing was compared"})
+		return nil
+	}
+	// The two flavors, and major versions, compute CHECKSUM TABLE differently.
+	if major(m.Server) != major(r.session.origin) {
+		r.store.emit(Note{Warning: true, Text: fmt.Sprintf("backup %s is from %s, this is %s: checksums are not comparable", m.ID, major(m.Server), major(r.session.origin))})
+		return nil
+	}
+	got, err := measureAs(ctx, r.session, m.Databases, r.fresh)
+	if err != nil {
+		return err
+	}
+	want := measurement{tables: m.Tables} // what else there is comes only after the exchange
+	if wrong := differences(want, got, m.Server.Version == r.session.origin.Version); len(wrong) > 0 {
+		return fmt.Errorf("s3backup: restore %s: %w: %s", m.ID, ErrMismatch, strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+// measureAs measures databases that have other names for now, and states it under their own.
+func measureAs(ctx context.Context, a asker, databases []string, at map[string]string) (measurement, error) {
+	own := map[string]string{}
+	var present []string
+	for _, name := range databases {
+		own[at[name]] = name
+		present = append(present, at[name])
+	}
+	m, err := measure(ctx, a, present, "")
+	for i := range m.tables {
+		m.tables[i].Database = own[m.tables[i].Database]
+	}
+	for i := range m.objects {
+		m.objects[i].Database = own[m.objects[i].Database]
+	}
+	return m, err
+}
+
+func major(o Origin) string {
+	parts := strings.SplitN(o.Version, ".", 3)
+	return o.Flavor + " " + strings.Join(parts[:min(2, len(parts))], ".")
+}
+
+// clearUp drops what is left of the work, in a session of its own.
+func (r *restore) clearUp(ctx context.Context) error {
+	session, err := r.to.Server.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	again := *r
+	again.session = session
+	return again.recover(ctx)
+}
+
+// recover puts back what an exchange had begun to take out, and drops what restores have left of these databases.
+func (r *restore) recover(ctx context.Context) error {
+	rows, err := r.session.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
+	if err != nil {
+		return fmt.Errorf("s3backup: restore: list databases: %w", err)
+	}
+	var drop []string
+	for _, row := range rows {
+		parts := leftover.FindStringSubmatch(row[0])
+		if parts == nil || !slices.Contains(r.manifest.Databases, parts[1]) {
+			continue
+		}
+		undone, err := r.session.putBack(ctx, parts[1], row[0], r.store.emit)
+		if err != nil {
+			return err
+		}
+		if undone || parts[2] != "kept" {
+			drop = append(drop, row[0])
+		}
+	}
+	for _, name := range drop {
+		if err := r.session.exec(ctx, "DROP DATABASE "+quoteName(name)); err != nil {
+			return fmt.Errorf("s3backup: restore: drop %q, left by a restore: %w", name, err)
+		}
+	}
+	return nil
+}
