@@ -1,0 +1,296 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/siteblocks/siteblocks/apachecfg"
+	"github.com/siteblocks/siteblocks/codedeploy"
+	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/mysqlrepl"
+)
+
+// Agent is the site's program on one of its servers, where it runs as root.
+type Agent struct {
+	Site   Site
+	Config AgentConfig
+	Events func(Event)
+}
+
+// NewAgent reads the server's configuration.
+func NewAgent(s Site, events func(Event)) (Agent, error) {
+	data, err := os.ReadFile(agentConfig)
+	if err != nil {
+		return Agent{}, fmt.Errorf("site: agent: %w; agent verbs run on a server of the site", err)
+	}
+	a := Agent{Site: s, Events: events}
+	if err := json.Unmarshal(data, &a.Config); err != nil {
+		return Agent{}, fmt.Errorf("site: agent: %s: %w", agentConfig, err)
+	}
+	return a, nil
+}
+
+func (a Agent) step(name string, f func() error) error {
+	return Operator{Events: a.Events}.step(a.Config.Server, name, f)
+}
+
+func (a Agent) client() *s3.Client {
+	var cred aws.CredentialsProvider
+	if a.Config.AccessKeyID != "" {
+		cred = credentials.NewStaticCredentialsProvider(a.Config.AccessKeyID, a.Config.SecretAccessKey, "")
+	}
+	return storeClient(a.Config.Endpoint, a.Config.Region, cred)
+}
+
+func (a Agent) store() codedeploy.Store {
+	return codedeploy.Store{S3: a.client(), Bucket: a.Config.Bucket, Prefix: releasesPrefix}
+}
+
+func (a Agent) target() codedeploy.Target { return a.Site.target(sshx.Local{}) }
+
+// Database makes the application's database and account, or, where check is set, tells by an error that something is missing.
+func (a Agent) Database(ctx context.Context, check bool) error {
+	account := mysqlrepl.Account{Name: "app", Database: a.Site.database(), Password: mysqlrepl.Secret(a.Config.DatabasePassword)}
+	socket := mysqlrepl.Address{Socket: a.Site.engine().Socket}
+	if check {
+		db, err := mysqlrepl.Open(ctx, sshx.Local{}.Dial, socket, mysqlrepl.Login{User: account.Name, Password: account.Password, Database: account.Database})
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.PingContext(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	db, err := mysqlrepl.Wait(ctx, sshx.Local{}.Dial, socket, mysqlrepl.Login{User: "root"})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = mysqlrepl.Ensure(ctx, db, account)
+	return err
+}
+
+// Install lays a release out beside the current one. It is not served yet.
+func (a Agent) Install(ctx context.Context, release string) error {
+	_, err := a.install(ctx, release)
+	return err
+}
+
+func (a Agent) install(ctx context.Context, release string) (r codedeploy.Release, err error) {
+	err = a.step("install release "+release, func() error {
+		tarball, opened, err := a.store().Open(ctx, release)
+		if err != nil {
+			return err
+		}
+		defer tarball.Close()
+		r = opened
+		return a.target().Install(ctx, r, tarball, a.Site.App.Build)
+	})
+	return r, err
+}
+
+// Remove takes releases from this server; it refuses the current one.
+func (a Agent) Remove(ctx context.Context, releases ...string) error {
+	for _, r := range releases {
+		if err := a.target().Remove(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Migrate runs the application's migrations with a release that is installed.
+func (a Agent) Migrate(ctx context.Context, release string) error {
+	if a.Site.App.Migrate == "" {
+		return nil
+	}
+	return a.step("migrate the database", func() error {
+		return a.target().Migrate(ctx, release, a.Site.App.Migrate, envPath, appUser)
+	})
+}
+
+// Boot brings the release that the site's bucket names onto the server, before the processes start.
+func (a Agent) Boot(ctx context.Context) error {
+	want, _, err := a.store().Current(ctx)
+	if err != nil || want == "" {
+		return err
+	}
+	return a.publish(ctx, want)
+}
+
+// publish makes release the current one on this server.
+func (a Agent) publish(ctx context.Context, release string) error {
+	have, err := a.target().Current(ctx)
+	if err != nil || have == release {
+		return err
+	}
+	r, err := a.install(ctx, release)
+	if err != nil {
+		return err
+	}
+	return a.target().Publish(ctx, r)
+}
+
+// Converge makes the server run what the site's bucket names: release, unit and environment. Processes that run
+// something older are restarted one by one, each without a request of its own meanwhile.
+func (a Agent) Converge(ctx context.Context) error {
+	want, _, err := a.store().Current(ctx)
+	if err != nil {
+		return err
+	}
+	if want == "" {
+		return errors.New("site: agent: nothing was deployed yet")
+	}
+	if err := a.publish(ctx, want); err != nil {
+		return err
+	}
+	processes, err := a.Processes(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.start(ctx, processes); err != nil {
+		return err
+	}
+	for _, p := range processes {
+		if p.Running && (p.Release != want || !p.Fresh) {
+			if err := a.restart(ctx, p.Port); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.admit(ctx); err != nil {
+		return err
+	}
+	return a.target().Prune(ctx, keepReleases)
+}
+
+// admit gives requests to every process that runs: one whose restart failed, or was killed half-way, was left drained.
+func (a Agent) admit(ctx context.Context) error {
+	members, err := a.balancer().Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if !m.Drained() {
+			continue
+		}
+		if err := a.balancer().Ready(ctx, m.Addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apache is this server's, but for the ports at which visitors see it.
+func (a Agent) apache() apachecfg.Site {
+	return a.Site.apache(ec2x.Server{Name: a.Config.Server, Roles: []string{RoleWeb, RoleApp, RoleDB}})
+}
+
+func (a Agent) balancer() *apachecfg.Balancer { return apachecfg.NewBalancer(sshx.Local{}, a.apache()) }
+
+// CheckWeb tells by an error why Apache would not go on serving after a reload with the files that are there now.
+func (a Agent) CheckWeb(ctx context.Context) error {
+	return apachecfg.Preflight(ctx, sshx.Local{}, a.apache())
+}
+
+// start starts the processes that do not run, all at once, and waits for each.
+func (a Agent) start(ctx context.Context, processes []Process) error {
+	var units []string
+	for _, p := range processes {
+		if !p.Running {
+			units = append(units, appUnit(p.Port))
+		}
+	}
+	if len(units) == 0 {
+		return nil
+	}
+	return a.step(fmt.Sprintf("start %d processes", len(units)), func() error {
+		if err := a.run(ctx, "systemctl reset-failed "+strings.Join(units, " ")+" 2>/dev/null || true; systemctl start --no-block "+strings.Join(units, " ")); err != nil {
+			return err
+		}
+		for _, p := range processes {
+			if err := a.healthy(ctx, p.Port); !p.Running && err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// restart restarts one process while the others serve.
+func (a Agent) restart(ctx context.Context, port uint16) error {
+	return a.step("restart "+appUnit(port), func() error {
+		work := func(ctx context.Context) error {
+			if err := a.run(ctx, "systemctl restart "+appUnit(port)); err != nil {
+				return err
+			}
+			return a.healthy(ctx, port)
+		}
+		err := a.balancer().Without(ctx, loopback(port), work)
+		if errors.Is(err, apachecfg.ErrOnlyMember) {
+			return work(ctx) // nobody else answers: the sooner it is back the better
+		}
+		return err
+	})
+}
+
+func (a Agent) healthy(ctx context.Context, port uint16) error {
+	app := a.Site.App.withDefaults()
+	waiting, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go func() { end(a.dies(waiting, port)) }()
+	err := a.target().HTTPHealthy(waiting, loopback(port), app.Health, app.BootTimeout)
+	if err == nil {
+		return nil
+	}
+	var log bytes.Buffer // without the indented lines: where it happened matters less than what
+	_ = sshx.Local{}.Run(ctx, sshx.Script{Text: "journalctl -q -n 300 -o cat -u " + appUnit(port) + " | grep -v '^[[:space:]]' | tail -n 15", Stdout: &log})
+	return fmt.Errorf("site: process on port %d: %w\n%s", port, err, log.String())
+}
+
+// deaths are how often a process may die while it starts, until it is given up.
+const deaths = 3
+
+// dies returns when the process has died so often, or ctx ends.
+func (a Agent) dies(ctx context.Context, port uint16) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		var out bytes.Buffer
+		err := sshx.Local{}.Run(ctx, sshx.Script{Text: "systemctl show -p NRestarts --value " + appUnit(port), Stdout: &out})
+		if err != nil {
+			continue
+		}
+		// systemd counts from the last time that it was told to start the process
+		if n, err := strconv.Atoi(strings.TrimSpace(out.String())); err == nil && n >= deaths {
+			return fmt.Errorf("it died %d times", n)
+		}
+	}
+}
+
+func (a Agent) run(ctx context.Context, script string) error {
+	return sshx.Local{}.Run(ctx, sshx.Script{Text: script, Root: true})
+}
+
+func loopback(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}

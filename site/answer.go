@@ -1,0 +1,97 @@
+package site
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/siteblocks/siteblocks/ec2x"
+)
+
+// readCertificate reads a pair and refuses one whose halves do not belong together.
+func readCertificate(certFile, keyFile string) (Certificate, error) {
+	if _, err := tls.LoadX509KeyPair(certFile, keyFile); err != nil {
+		return Certificate{}, fmt.Errorf("site: Web.HTTPS: %w", err)
+	}
+	cert, err := os.ReadFile(certFile)
+	if err != nil {
+		return Certificate{}, fmt.Errorf("site: Web.HTTPS.CertFile: %w", err)
+	}
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		return Certificate{}, fmt.Errorf("site: Web.HTTPS.KeyFile: %w", err)
+	}
+	return Certificate{string(cert), Secret(key)}, nil
+}
+
+// answerTimeout bounds how long the site may take until it answers, once its processes do: Apache asks each of them
+// every two seconds.
+const answerTimeout = 20 * time.Second
+
+// awaitAnswer waits until the site answers.
+func (o Operator) awaitAnswer(ctx context.Context, front ec2x.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	for {
+		err := o.answers(ctx, front)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// answers asks the site for its health path as a visitor would, at one front end.
+func (o Operator) answers(ctx context.Context, front ec2x.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	addr := o.Site.address(front)
+	client := &http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, entrance(front, addr.https != 0).String())
+			},
+			// Whom browsers trust is the user's choice, and Apache is not reloaded with a certificate for other names: here it
+			// is asked whether the site answers.
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, addr.url()+o.Site.App.withDefaults().Health[1:], nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("site: %s: %w", req.URL, err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("site: %s: %s: %s", req.URL, resp.Status, body)
+	}
+	return nil
+}
+
+// entrance is where this program reaches a front end's web port.
+func entrance(front ec2x.Server, https bool) netip.AddrPort {
+	port := uint16(80)
+	if https {
+		port = 443
+	}
+	if front.Published != nil {
+		return front.Published[port]
+	}
+	return netip.AddrPortFrom(front.Public, port)
+}

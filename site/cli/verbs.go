@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/provision"
+)
+
+func (c *command) plan(ctx context.Context) error {
+	o, end, err := c.operator()
+	if err != nil {
+		o, end = site.Operator{Site: c.site}, func() {} // without Docker: the plan of a new site
+	}
+	p, planErr := o.Plan(ctx)
+	end()
+	if planErr != nil {
+		return planErr
+	}
+	if err != nil {
+		p.Assumed = fmt.Sprintf("%v\nThis is the plan of a new site.", err)
+	}
+	if c.json {
+		return c.printJSON(p)
+	}
+	printPlan(c.stdout, p)
+	return nil
+}
+
+func printPlan(w io.Writer, p site.Plan) {
+	if p.Assumed != "" {
+		fmt.Fprintf(w, "%s\n\n", p.Assumed)
+	}
+	if p.Empty() {
+		fmt.Fprintln(w, "Nothing to do: the site is as its value says.")
+		return
+	}
+	for _, s := range p.Launch {
+		fmt.Fprintf(w, "launch %s (%s)\n", s.Name, strings.Join(s.Roles, ", "))
+	}
+	for _, h := range p.Hosts {
+		fmt.Fprintf(w, "\n%s\n", h.Server)
+		for _, step := range h.Steps {
+			fmt.Fprintf(w, "  %s\n", step)
+		}
+		for _, change := range h.Plan.Changes() {
+			printChange(w, change)
+		}
+	}
+	if p.Deploy != "" {
+		fmt.Fprintf(w, "\ndeploy %s: pack, upload, install, migrate, start the processes\n", p.Deploy)
+	}
+}
+
+func printChange(w io.Writer, ch provision.Change) {
+	line := "  " + ch.Action + " " + ch.Step
+	if ch.Detail != "" {
+		line += " (" + ch.Detail + ")"
+	}
+	if ch.Undecided {
+		line += ", decided on the server"
+	}
+	fmt.Fprintln(w, line)
+	for l := range strings.Lines(ch.Diff) {
+		fmt.Fprint(w, "    "+l)
+	}
+}
+
+func (c *command) up(ctx context.Context) error {
+	return c.changed(func(o site.Operator) (site.Result, error) { return o.Up(ctx) })
+}
+
+func (c *command) deploy(ctx context.Context) error {
+	return c.changed(func(o site.Operator) (site.Result, error) { return o.Deploy(ctx) })
+}
+
+func (c *command) rollback(ctx context.Context) error {
+	return c.changed(func(o site.Operator) (site.Result, error) { return o.Rollback(ctx) })
+}
+
+// changed runs a verb that changes the site and prints its result.
+func (c *command) changed(f func(site.Operator) (site.Result, error)) error {
+	start := time.Now()
+	var r site.Result
+	err := c.with(func(o site.Operator) (err error) {
+		r, err = f(o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(r)
+	}
+	fmt.Fprintf(c.stdout, "%s runs release %s", c.site.Name, r.Release)
+	if r.Changed > 0 {
+		fmt.Fprintf(c.stdout, ", %d changes on its servers", r.Changed)
+	}
+	if r.Restored != "" {
+		fmt.Fprintf(c.stdout, " with the data of backup %s", r.Restored)
+	}
+	fmt.Fprintf(c.stdout, " (%s)\n%s\n", time.Since(start).Round(time.Second/10), r.URL)
+	return nil
+}
+
+func (c *command) status(ctx context.Context) error {
+	var st site.Status
+	err := c.with(func(o site.Operator) (err error) {
+		st, err = o.Status(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(st)
+	}
+	printStatus(c.stdout, st)
+	return nil
+}
+
+func printStatus(w io.Writer, st site.Status) {
+	fmt.Fprintf(w, "%s  %s  answers: %s\n\n", st.Site, st.URL, st.Answer)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SERVER\tROLES\tADDRESS\tSTATE\tRELEASE\tPROCESSES\tDATABASE\tDISK FREE\tLOAD\tUP")
+	for _, s := range st.Servers {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", s.Name, strings.Join(s.Roles, ","), s.Address, s.State, orDash(s.Release))
+		if r := s.Report; r != nil {
+			state := fmt.Sprintf("%d of %d", running(r.Processes), len(r.Processes))
+			if r.Maintenance {
+				state += ", maintenance"
+			}
+			fmt.Fprintf(t, "\t%s\t%s\t%.1f GiB\t%s\t%s", state, r.Database, float64(r.DiskFree)/(1<<30), r.Load, s.Uptime)
+		}
+		fmt.Fprintln(t)
+	}
+	_ = t.Flush()
+	printBackups(w, st.Backups)
+	for _, s := range st.Servers {
+		if s.Error != "" {
+			fmt.Fprintf(w, "\n%s: %s\n", s.Name, s.Error)
+		}
+	}
+}
+
+func running(all []site.Process) (n int) {
+	for _, p := range all {
+		if p.Running {
+			n++
+		}
+	}
+	return n
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (c *command) releases(ctx context.Context) error {
+	return c.with(func(o site.Operator) error {
+		all, current, err := o.Releases(ctx)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return c.printJSON(map[string]any{"current": current, "releases": all})
+		}
+		t := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+		for _, r := range all {
+			mark := " "
+			if r.Name == current {
+				mark = "*"
+			}
+			fmt.Fprintf(t, "%s %s\t%s\t%d KiB\t%s\n", mark, r.Name, orDash(r.Revision), r.Size>>10, r.By)
+		}
+		return t.Flush()
+	})
+}
+
+func (c *command) maintenance(ctx context.Context) error {
+	if len(c.args) != 1 || c.args[0] != "on" && c.args[0] != "off" {
+		return fmt.Errorf("%w: maintenance on|off", errUsage)
+	}
+	return c.with(func(o site.Operator) error { return o.SetMaintenance(ctx, c.args[0] == "on") })
+}
+
+func (c *command) ssh(ctx context.Context) error {
+	if len(c.args) == 0 {
+		return fmt.Errorf("%w: ssh SERVER [COMMAND…]", errUsage)
+	}
+	return c.with(func(o site.Operator) error {
+		h, err := o.Host(ctx, c.args[0])
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		if len(c.args) == 1 {
+			return c.shell(ctx, h)
+		}
+		words := make([]string, 0, len(c.args))
+		for _, w := range c.args[1:] {
+			words = append(words, sshx.Quote(w))
+		}
+		return h.Run(ctx, sshx.Script{Text: strings.Join(words, " "), Stdin: c.stdin, Stdout: c.stdout, Stderr: c.stderr})
+	})
+}
+
+func (c *command) logs(ctx context.Context) error {
+	server := c.site.Servers()[0].Name
+	if len(c.args) > 0 {
+		server = c.args[0]
+	}
+	return c.with(func(o site.Operator) error { return o.Logs(ctx, server, c.follow, c.stdout) })
+}
+
+func (c *command) render(context.Context) error {
+	if len(c.args) != 1 {
+		return fmt.Errorf("%w: render SERVER", errUsage)
+	}
+	files, err := c.site.Render(c.args[0])
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		switch {
+		case f.Blob.SHA256 != "":
+			fmt.Fprintf(c.stdout, "==> %s (this program)\n\n", f.Path)
+		case f.Secret != "":
+			fmt.Fprintf(c.stdout, "==> %s (secret)\n\n", f.Path)
+		default:
+			fmt.Fprintf(c.stdout, "==> %s\n%s\n", f.Path, f.Content)
+		}
+	}
+	return nil
+}
+
+func (c *command) diagram(context.Context) error {
+	svg, err := c.site.Diagram()
+	if err == nil {
+		_, err = io.WriteString(c.stdout, svg)
+	}
+	return err
+}
+
+func (c *command) down(ctx context.Context) error {
+	return c.with(func(o site.Operator) error { return o.Down(ctx, c.keep) })
+}
+
+func (c *command) printJSON(v any) error {
+	e := json.NewEncoder(c.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,180 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/site/lease"
+)
+
+// Operator runs a site on a cloud: each verb is one method, returns values, and reports what it is doing as events.
+type Operator struct {
+	Site  Site
+	Cloud ec2x.Cloud
+
+	// Name is who operates, shown to whoever waits for the lock. Empty: USER@HOST.
+	Name string
+
+	// LockWait bounds how long a verb waits for another operator. Zero does not wait: the verb returns a *lease.HeldError.
+	LockWait time.Duration
+
+	// Program is the executable that is copied to the servers as the site's agent; its main must call cli.Main.
+	// Empty: the running program itself.
+	Program string
+
+	// Events receives what is being done, from several goroutines at once. Nil drops it.
+	Events func(Event)
+
+	// Log is for what a person need not see. Nil is silent.
+	Log *slog.Logger
+}
+
+// Event is one step of a verb.
+type Event struct {
+	Time    time.Time     `json:"time"`
+	Server  string        `json:"server,omitempty"` // empty: the site as a whole
+	Step    string        `json:"step"`             // what is being done, such as "install packages"
+	State   StepState     `json:"state"`
+	Elapsed time.Duration `json:"elapsed_ns,omitempty"` // of a step that has ended
+	Error   string        `json:"error,omitempty"`
+}
+
+// StepState is where a step stands.
+type StepState string
+
+// The states of a step.
+const (
+	StepStarted StepState = "started"
+	StepDone    StepState = "done"
+	StepFailed  StepState = "failed"
+
+	// StepProgress is how far a step has come, or something odd on its way: Step says it.
+	StepProgress StepState = "progress"
+)
+
+// step runs f as one step, with its events.
+func (o Operator) step(server, name string, f func() error) error {
+	start := time.Now()
+	o.emit(Event{Time: start, Server: server, Step: name, State: StepStarted})
+	err := f()
+	e := Event{Time: time.Now(), Server: server, Step: name, State: StepDone, Elapsed: time.Since(start)}
+	if err != nil {
+		e.State, e.Error = StepFailed, err.Error()
+	}
+	o.emit(e)
+	return err
+}
+
+func (o Operator) emit(e Event) {
+	if o.Events != nil {
+		o.Events(e)
+	}
+}
+
+// name says who operates.
+func (o Operator) name() string {
+	if o.Name != "" {
+		return o.Name
+	}
+	who, host := "someone", "somewhere"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return fmt.Sprintf("%s@%s", who, host)
+}
+
+// bucket is the site's storage with a client for it.
+type bucket struct {
+	ec2x.Storage
+	s3 *s3.Client
+}
+
+func (o Operator) bucket(ctx context.Context) (bucket, error) {
+	st, err := o.Cloud.Storage(ctx, o.Site.Name)
+	if err != nil {
+		return bucket{}, fmt.Errorf("site: storage of %q: %w", o.Site.Name, err)
+	}
+	return bucket{st, storeClient(st.Endpoint, st.Region, st.Credentials)}, nil
+}
+
+// storeClient is an S3 client; an endpoint other than Amazon's is addressed by path.
+func storeClient(endpoint, region string, cred aws.CredentialsProvider) *s3.Client {
+	opts := s3.Options{Region: region, Credentials: cred, RetryMaxAttempts: 4}
+	if endpoint != "" {
+		opts.BaseEndpoint, opts.UsePathStyle = &endpoint, true
+	}
+	return s3.New(opts)
+}
+
+// locked runs f with the site's lease held, and with a context that ends when the lease is lost.
+func (o Operator) locked(ctx context.Context, verb string, f func(ctx context.Context, b bucket) error) error {
+	if err := o.Site.check(); err != nil {
+		return err
+	}
+	b, err := o.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	held, err := lease.Acquire(ctx, lease.Bucket{S3: b.s3, Name: b.Bucket, Key: "private/lock.json"}, lease.Options{
+		Owner: o.name(), Purpose: verb, Wait: o.LockWait, Log: o.Log,
+		Waiting: func(r lease.Record) {
+			o.emit(Event{Time: time.Now(), Step: fmt.Sprintf("wait for %s (%s)", r.Owner, r.Purpose), State: StepStarted})
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("site: %s %q: %w", verb, o.Site.Name, err)
+	}
+	err = f(held.Context(), b)
+	if cause := context.Cause(held.Context()); err != nil && errors.Is(cause, lease.ErrLost) {
+		err = fmt.Errorf("%w (%w)", err, cause)
+	}
+	return errors.Join(err, held.Release())
+}
+
+// ErrUnknownServer is returned for a server's name that the site does not have.
+var ErrUnknownServer = errors.New("no such server")
+
+// Host connects to a running server of the site. Close it.
+func (o Operator) Host(ctx context.Context, server string) (*sshx.Client, error) {
+	b, err := o.bucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sec, found, err := loadSecrets(ctx, b.s3, b.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	servers, err := o.Cloud.Servers(ctx, o.Site.Name)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(servers, func(s ec2x.Server) bool { return s.Name == server })
+	if i < 0 || !found {
+		return nil, fmt.Errorf("site: server %q: %w", server, ErrUnknownServer)
+	}
+	return dial(ctx, servers[i], sec)
+}
+
+// httpStatus returns the HTTP status of an S3 answer, or 0.
+func httpStatus(err error) int {
+	var re *awshttp.ResponseError
+	if errors.As(err, &re) {
+		return re.HTTPStatusCode()
+	}
+	return 0
+}

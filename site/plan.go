@@ -1,0 +1,193 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/site/provision"
+)
+
+// Plan is what Up would do, in the order in which it would happen.
+type Plan struct {
+	// Assumed says what could not be looked at; the plan is for a site that is not there yet. Empty: all was seen.
+	Assumed string
+	Launch  []Server
+	Hosts   []HostPlan
+	Deploy  string // what would be deployed; empty where the site has a release
+}
+
+// HostPlan is what would change on one server.
+type HostPlan struct {
+	Server string
+	New    bool // it would be launched: every step is one to do
+	Plan   provision.Plan
+	Steps  []string // of a new server, in words
+}
+
+// Empty says that Up would change nothing.
+func (p Plan) Empty() bool {
+	return len(p.Launch) == 0 && p.Deploy == "" && !slices.ContainsFunc(p.Hosts, func(h HostPlan) bool { return h.New || !h.Plan.Empty() })
+}
+
+// Plan compares the site with what is there and changes nothing. Without a cloud (Cloud is nil), it is the plan of a
+// new site.
+func (o Operator) Plan(ctx context.Context) (Plan, error) {
+	if err := o.Site.check(); err != nil {
+		return Plan{}, err
+	}
+	p, err := o.plan(ctx)
+	if err == nil && p.Deploy != "" {
+		err = o.Site.checkFiles()
+	}
+	return p, err
+}
+
+func (o Operator) plan(ctx context.Context) (Plan, error) {
+	if o.Cloud == nil {
+		p, err := o.planNew(o.Site.Servers())
+		p.Assumed, p.Deploy = "no cloud was asked: this is the plan of a new site", o.Site.App.Source
+		return p, err
+	}
+	there, err := o.Cloud.Servers(ctx, o.Site.Name)
+	if err != nil {
+		return Plan{}, err
+	}
+	missing := slices.DeleteFunc(o.Site.Servers(), func(s Server) bool {
+		return slices.ContainsFunc(there, func(t ec2x.Server) bool { return t.Name == s.Name })
+	})
+	p, err := o.planNew(missing)
+	if err != nil || len(there) == 0 {
+		p.Deploy = o.Site.App.Source
+		return p, err
+	}
+	return o.planLive(ctx, there, p)
+}
+
+// planLive adds what differs on the servers that are there.
+func (o Operator) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Plan, error) {
+	b, err := o.bucket(ctx)
+	if err != nil {
+		return p, err
+	}
+	sec, found, err := loadSecrets(ctx, b.s3, b.Bucket)
+	if err != nil {
+		return p, err
+	}
+	if !found {
+		return p, fmt.Errorf("site: plan: the servers of %q are there, but its secrets are not; run up", o.Site.Name)
+	}
+	if err := o.useCertificate(&sec); err != nil {
+		return p, err
+	}
+	current, _, err := releaseStore(b).Current(ctx)
+	if err != nil {
+		return p, err
+	}
+	if current == "" {
+		p.Deploy = o.Site.App.Source
+	}
+	l, err := o.attach(ctx, there, sec, b)
+	if err != nil {
+		return p, err
+	}
+	defer l.close()
+	targets, err := o.targets(ctx, l)
+	if err != nil {
+		return p, err
+	}
+	results, err := provision.Run(ctx, targets, provision.Options{DryRun: true, Events: o.provisionEvent})
+	for _, r := range results {
+		p.Hosts = append(p.Hosts, HostPlan{Server: r.Name, Plan: r.Plan})
+	}
+	return p, err
+}
+
+// planNew is the plan of servers that are not there yet.
+func (o Operator) planNew(servers []Server) (Plan, error) {
+	p := Plan{Launch: servers}
+	in := placeholders(o.Site)
+	for _, server := range servers {
+		state, err := o.Site.HostState(server.Name, in)
+		if err != nil {
+			return p, err
+		}
+		h := HostPlan{Server: server.Name, New: true}
+		for _, step := range state.Steps {
+			h.Steps = append(h.Steps, describe(step))
+		}
+		p.Hosts = append(p.Hosts, h)
+	}
+	return p, nil
+}
+
+// placeholders stand for what is known only once the site is there: secrets, addresses, the agent's digest.
+func placeholders(s Site) Inputs {
+	in := Inputs{
+		Secrets: Secrets{DatabasePassword: "secret", SecretKeyBase: "secret", BalancerSecret: "secret", Certificate: Certificate{Cert: "(made by up)\n", Key: "secret"}},
+		Agent:   provision.Blob{SHA256: strings.Repeat("0", 64)},
+	}
+	for i, server := range s.Servers() {
+		in.Servers = append(in.Servers, ec2x.Server{
+			Name: server.Name, Roles: server.Roles, Arch: "amd64",
+			Private: netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + i)}), Public: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + i)}),
+		})
+	}
+	return in
+}
+
+// Render is every file that the site would put on one of its servers, without secrets. It needs no cloud.
+func (s Site) Render(server string) ([]provision.File, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	state, err := s.HostState(server, placeholders(s))
+	if err != nil {
+		return nil, err
+	}
+	var files []provision.File
+	for _, step := range state.Steps {
+		switch step := step.(type) {
+		case provision.File:
+			files = append(files, step)
+		case provision.Config:
+			files = append(files, step.Files...)
+		}
+	}
+	return files, nil
+}
+
+// describe says in a few words what a step brings about.
+func describe(step provision.Step) string {
+	switch v := step.(type) {
+	case provision.Packages:
+		return "install " + strings.Join(v.Names, " ")
+	case provision.Group:
+		return "group " + v.Name
+	case provision.User:
+		return "user " + v.Name
+	case provision.Dir:
+		return "directory " + v.Path
+	case provision.File:
+		return "file " + v.Path
+	case provision.Config:
+		names := make([]string, len(v.Files))
+		for i, f := range v.Files {
+			names[i] = f.Path
+		}
+		return fmt.Sprintf("configuration %s: %s (checked by %s)", v.Name, strings.Join(names, " "), v.Check)
+	case provision.Link:
+		return "link " + v.Path + " → " + v.Target
+	case provision.Unit:
+		if len(v.Instances) > 0 {
+			return "unit " + v.Name + " " + strings.Join(v.Instances, " ")
+		}
+		return "unit " + v.Name
+	case provision.Command:
+		return "run " + v.Name
+	}
+	return fmt.Sprintf("%T", step)
+}

@@ -1,0 +1,13 @@
+want=$(sed -n 's/^Environment=.*SITE_CONFIG=//p' "$unit")
+for port; do
+  state=$(systemctl is-active "app@$port.service" || true)
+  pid=$(systemctl show -p MainPID --value "app@$port.service")
+  release= config=
+  if [ "$pid" -gt 0 ]; then
+    environ=$(tr '\0' '\n' <"/proc/$pid/environ" || true)
+    release=$(echo "$environ" | sed -n 's/^SITE_RELEASE=//p')
+    config=$(echo "$environ" | sed -n 's/^SITE_CONFIG=//p')
+  fi
+  [ "$config" = "$want" ] && fresh=fresh || fresh=old
+  echo "$port|$state|$release|$fresh"
+done

@@ -1,0 +1,97 @@
+package site
+
+import (
+	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/siteblocks/siteblocks/site/provision"
+)
+
+// program returns the executable that runs on servers of an architecture: the operator's own where it fits, else the
+// same main package built with the Go toolchain, once for each version of the program.
+func (o Operator) program(ctx context.Context, arch string) (provision.Blob, error) {
+	own := o.Program
+	if own == "" {
+		var err error
+		if own, err = os.Executable(); err != nil {
+			return provision.Blob{}, fmt.Errorf("site: find the running program: %w", err)
+		}
+	}
+	if runsOn(own, arch) {
+		return provision.BlobFile(own)
+	}
+	built, err := crossBuild(ctx, own, arch)
+	if err != nil {
+		return provision.Blob{}, fmt.Errorf("site: build the agent for linux/%s: %w", arch, err)
+	}
+	return provision.BlobFile(built)
+}
+
+// runsOn tells whether file is a Linux executable for the architecture.
+func runsOn(file, arch string) bool {
+	machine, known := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch]
+	f, err := elf.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return known && f.Machine == machine && (f.OSABI == elf.ELFOSABI_NONE || f.OSABI == elf.ELFOSABI_LINUX)
+}
+
+// crossBuild builds the main package of a program for Linux, below the user's cache, as the program itself was built.
+func crossBuild(ctx context.Context, own, arch string) (string, error) {
+	info, err := buildinfo.ReadFile(own)
+	if err != nil || info.Path == "" || info.Path == "command-line-arguments" {
+		return "", errors.New("the program does not know its package; run it by its package's path, such as go run ./examples/allinone")
+	}
+	sum, err := fileSum(own)
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(cache, "siteblocks", "agent", sum+"-linux-"+arch)
+	if _, err := os.Stat(out); err == nil {
+		return out, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return "", err
+	}
+	part := fmt.Sprintf("%s.%d", out, os.Getpid())
+	args := []string{"build", "-o", part, "-trimpath"}
+	for _, s := range info.Settings {
+		if s.Key == "-tags" || s.Key == "-ldflags" {
+			args = append(args, s.Key, s.Value)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, info.Path)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w: %s", info.Path, err, text)
+	}
+	return out, os.Rename(part, out)
+}
+
+func fileSum(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}

@@ -1,0 +1,102 @@
+package site_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/provision"
+)
+
+func shop(t *testing.T) site.Site {
+	return site.AllInOne("shop", "www.shop.example", site.Rails(t.TempDir()))
+}
+
+func TestValidateReportsEveryMistakeByItsField(t *testing.T) {
+	s := shop(t)
+	require.NoError(t, s.Validate())
+
+	s.Name = "Shop"
+	s.Domain = "www.shop.example\nServerAlias *"
+	s.Aliases = []string{"shop.example", "shop.example", "10.0.0.1"}
+	s.Image = "arch"
+	s.Database.Engine = "oracle"
+	s.App.Source = "/no/such/folder"
+	s.App.Command = "puma\nExecStart=/bin/sh"
+	s.App.Port = 65534
+	s.App.Health = "up"
+	s.App.Packages = []string{"rails; rm -rf /"}
+	s.App.Env = map[string]string{"PORT": "1", "A B": "x", "OK": "two\nlines"}
+	s.App.LinkedDirs = []string{"../../etc"}
+	s.Web.HTTPS = site.HTTPS{Mode: "perhaps", CertFile: "/no/such.pem"}
+	s.Web.MaxBody = -1
+	err := s.Validate()
+	for _, field := range []string{
+		"site: Name:", "site: Domain:", "site: Aliases[1]:", "site: Aliases[2]:", "site: Image:", "site: Database.Engine:", "site: App.Source:", "site: App.Command:",
+		"site: App.Port:", "site: App.Health:", "site: App.Packages[0]:", `site: App.Env: "PORT"`, `site: App.Env: "A B"`, "site: App.Env[OK]:", "site: App.LinkedDirs[0]:",
+		"site: Web.HTTPS.Mode:", "site: Web.HTTPS:", "site: Web.HTTPS.CertFile:", "site: Web.MaxBody:",
+	} {
+		require.ErrorContains(t, err, field)
+	}
+}
+
+func TestDomainsThatAreNone(t *testing.T) {
+	for _, domain := range []string{"", "shop", "a..b", "-a.example", "a.example.", "shop.example:80", "SHOP.example", "a b.example", "*.example", "192.0.2.1", strings.Repeat("a.", 130) + "example"} {
+		s := shop(t)
+		s.Domain = domain
+		require.ErrorContains(t, s.Validate(), "site: Domain:", "%q", domain)
+	}
+}
+
+func TestRenderIsPureAndShowsNoSecret(t *testing.T) {
+	s := shop(t)
+	first, err := s.Render("web-1")
+	require.NoError(t, err)
+	again, err := s.Render("web-1")
+	require.NoError(t, err)
+	require.Equal(t, text(first), text(again))
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", first, first, first), "mysql2://")
+
+	_, err = s.Render("web-9")
+	require.ErrorIs(t, err, site.ErrUnknownServer)
+}
+
+func text(files []provision.File) string {
+	var b strings.Builder
+	for _, f := range files {
+		fmt.Fprintf(&b, "==> %s\n%s\n", f.Path, f.Content)
+	}
+	return b.String()
+}
+
+func TestDiagramIsWellFormed(t *testing.T) {
+	s := shop(t)
+	s.App.Processes = 6
+	svg, err := s.Diagram()
+	require.NoError(t, err)
+	require.Contains(t, svg, "2 processes more")
+	require.Contains(t, svg, "a backup every 10 min")
+	d := xml.NewDecoder(strings.NewReader(svg))
+	for {
+		_, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err)
+	}
+}
+
+func TestPlanWithoutACloudIsThatOfANewSite(t *testing.T) {
+	p, err := site.Operator{Site: shop(t)}.Plan(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, p.Assumed)
+	require.Equal(t, "web-1", p.Launch[0].Name)
+	require.Contains(t, strings.Join(p.Hosts[0].Steps, "\n"), "configuration apache2")
+	require.False(t, p.Empty())
+}

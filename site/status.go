@@ -1,0 +1,172 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+)
+
+// Status is the whole site at one moment.
+type Status struct {
+	Site    string         `json:"site"`
+	URL     string         `json:"url"`
+	Answer  string         `json:"answer"` // of the health path, as a visitor would get it: "ok", or what is wrong
+	Release string         `json:"release"`
+	Servers []ServerStatus `json:"servers"`
+	Backups *BackupStatus  `json:"backups,omitempty"`
+}
+
+// ServerStatus is one server of the site.
+type ServerStatus struct {
+	Name    string        `json:"name"`
+	Roles   []string      `json:"roles"`
+	Address netip.Addr    `json:"address"`
+	State   string        `json:"state"` // in EC2's words; "missing" where the site wants a server that is not there
+	Release string        `json:"release"`
+	Uptime  time.Duration `json:"uptime_ns"`
+	Report  *ServerReport `json:"report,omitempty"`
+	Error   string        `json:"error,omitempty"` // why there is no report
+}
+
+// Status looks at the site. A server that does not answer is part of the result, not an error.
+func (o Operator) Status(ctx context.Context) (Status, error) {
+	st := Status{Site: o.Site.Name}
+	there, err := o.Cloud.Servers(ctx, o.Site.Name)
+	if err != nil {
+		return st, err
+	}
+	for _, want := range o.Site.Servers() {
+		if !slices.ContainsFunc(there, func(s ec2x.Server) bool { return s.Name == want.Name }) {
+			st.Servers = append(st.Servers, ServerStatus{Name: want.Name, Roles: want.Roles, State: "missing"})
+		}
+	}
+	if len(there) == 0 {
+		st.Answer = "there are no servers; run up"
+		return st, nil
+	}
+	b, err := o.bucket(ctx)
+	if err != nil {
+		return st, err
+	}
+	sec, _, err := loadSecrets(ctx, b.s3, b.Bucket)
+	if err != nil {
+		return st, err
+	}
+	if st.Release, _, err = releaseStore(b).Current(ctx); err != nil {
+		return st, err
+	}
+	if st.Backups, err = o.backupStatus(ctx, b, sec); err != nil {
+		return st, err
+	}
+	reports := make([]ServerStatus, len(there))
+	var wg sync.WaitGroup
+	for i, server := range there {
+		wg.Go(func() { reports[i] = o.look(ctx, server, sec) })
+	}
+	st.URL, st.Answer = o.Site.address(there[0]).url(), "ok"
+	if err := o.answers(ctx, there[0]); err != nil {
+		st.Answer = err.Error()
+	}
+	wg.Wait()
+	st.Servers = append(st.Servers, reports...)
+	slices.SortFunc(st.Servers, func(a, b ServerStatus) int { return strings.Compare(a.Name, b.Name) })
+	return st, nil
+}
+
+func (o Operator) look(ctx context.Context, server ec2x.Server, sec Secrets) ServerStatus {
+	s := ServerStatus{Name: server.Name, Roles: server.Roles, Address: server.Private, State: string(server.State), Uptime: time.Since(server.Launched).Round(time.Second)}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	h, err := sshx.Dial(ctx, sshx.Target{Name: server.Name, Addr: server.SSH.String(), User: server.User, Key: string(sec.OperatorKey), HostKey: server.HostKey})
+	if err != nil {
+		s.Error = err.Error()
+		return s
+	}
+	defer h.Close()
+	var report ServerReport
+	err = o.agent(ctx, h, &report, "report")
+	var exit *sshx.ExitError
+	if errors.As(err, &exit) && exit.Status == 127 { // the shell's word for a command that is not there
+		s.Error = "the server is not provisioned yet; run up"
+		return s
+	}
+	if err != nil {
+		s.Error = err.Error()
+		return s
+	}
+	s.Report, s.Release = &report, report.Release
+	return s
+}
+
+// SetMaintenance switches the maintenance page on or off. Visitors get 503 meanwhile; the health path is answered still.
+func (o Operator) SetMaintenance(ctx context.Context, on bool) error {
+	_, err := o.change(ctx, "maintenance", func(ctx context.Context, _ bucket, l *live, _ *Result) error {
+		return o.setMaintenance(ctx, l, on)
+	})
+	return err
+}
+
+func (o Operator) setMaintenance(ctx context.Context, l *live, on bool) error {
+	flag := sshx.Quote(o.Site.maintenanceFlag())
+	script := "rm -f " + flag
+	if on {
+		script = "touch " + flag
+	}
+	return o.onEach(ctx, l.with(RoleWeb), l, script)
+}
+
+// Logs writes the newest lines of the application, Apache, the database and the agent on one server; with follow it
+// goes on until ctx ends.
+func (o Operator) Logs(ctx context.Context, server string, follow bool, w io.Writer) error {
+	h, err := o.Host(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	script := "exec journalctl -q -o short-iso -n 100 -u 'app@*' -u apache2 -u " + o.Site.engine().Service + " -u " + bootUnit
+	if follow {
+		script += " -f"
+	}
+	return h.Run(ctx, sshx.Script{Text: script, Root: true, Stdout: w})
+}
+
+// Down ends the site's servers and removes everything else that belongs to it. With keepData its bucket stays, with
+// releases, secrets and backups in it, to which a last one is added: the next Up continues from there. Where that backup
+// fails nothing is removed.
+func (o Operator) Down(ctx context.Context, keepData bool) error {
+	there, err := o.Cloud.Servers(ctx, o.Site.Name)
+	if err != nil {
+		return err
+	}
+	if len(there) > 0 {
+		err = o.locked(ctx, "down", func(ctx context.Context, b bucket) error {
+			if keepData {
+				if err := o.lastBackup(ctx, b, there); err != nil {
+					return err
+				}
+			}
+			return o.terminate(ctx, there)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return o.step("", "remove network and storage", func() error { return o.Cloud.Delete(ctx, o.Site.Name, keepData) })
+}
+
+func (o Operator) terminate(ctx context.Context, servers []ec2x.Server) error {
+	ids := make([]string, len(servers))
+	for i, s := range servers {
+		ids[i] = s.ID
+	}
+	return o.step("", fmt.Sprintf("terminate %d servers", len(ids)), func() error { return o.Cloud.Terminate(ctx, ids...) })
+}

@@ -1,0 +1,60 @@
+package site
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"path"
+	"strings"
+	"text/template"
+)
+
+//go:embed app@.service
+var appUnitText string
+
+//go:embed siteblocks-boot.service
+var bootUnitText string
+
+var (
+	appUnitTemplate  = template.Must(template.New("app@.service").Parse(appUnitText))
+	bootUnitTemplate = template.Must(template.New(bootUnit).Parse(bootUnitText))
+)
+
+// unitView is what the units' templates name.
+type unitView struct {
+	Site, Root, Current, Agent, Env, User, Database, Command string
+	Config                                                   string // names the configuration that a process runs with
+}
+
+func (s Site) unitView() unitView {
+	return unitView{
+		Site: s.Name, Root: s.root(), Current: path.Join(s.root(), "current"), Agent: agentPath, Env: envPath, User: appUser,
+		Database: s.engine().Service, Command: unitQuote(strings.NewReplacer("%", "%%", "$", "$$").Replace(s.App.Command)),
+	}
+}
+
+// appUnitFile is the unit of one process. It names a digest of the unit and its environment, which every process
+// then carries in its own environment: so it is seen, without comparing clocks, which one still runs with old ones.
+func (s Site) appUnitFile(environment Secret) string {
+	v := s.unitView()
+	sum := sha256.Sum256([]byte(render(appUnitTemplate, v) + string(environment)))
+	v.Config = hex.EncodeToString(sum[:6])
+	return render(appUnitTemplate, v)
+}
+
+func (s Site) bootUnitFile() string { return render(bootUnitTemplate, s.unitView()) }
+
+func render(t *template.Template, v unitView) string {
+	var b bytes.Buffer
+	if err := t.Execute(&b, v); err != nil {
+		panic(err) // the templates name fields of unitView only
+	}
+	return b.String()
+}
+
+// unitQuote returns s as one word of a systemd unit or environment file. In units also % and $ are systemd's: they
+// are doubled where a command line is built, and taken literally in environment files. Source: systemd.syntax(7).
+func unitQuote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
