@@ -5,7 +5,7 @@ import "errors"
 // What a caller may want to tell apart. Every error says besides in what state it left things.
 var (
 	ErrNoBackup   = errors.New("no backup")                              // none is there, or none fits
-	ErrLocked     = errors.New("another run holds the lock")             // of this machine
+	ErrLocked     = errors.New("another run holds the lock")             // of this machine, or a restore that of the database server
 	ErrShrank     = errors.New("content shrank")                         // by more than Store.ShrinkLimit
 	ErrTruncated  = errors.New("dump is truncated")                      // its trailer is missing
 	ErrCorrupt    = errors.New("backup is damaged")                      // bytes are not those that were written

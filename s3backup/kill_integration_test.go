@@ -4,6 +4,7 @@ package s3backup_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
@@ -288,6 +290,30 @@ func TestServerUnfinishedRestoreIsNotBackedUp(t *testing.T) {
 	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true})
 	require.NoError(t, err)
 	_, err = p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+}
+
+// TestServerRestoresOneAtATime: the lock is the database server's, since restores may come from several machines, and
+// since the last statement of one that was killed goes on there.
+func TestServerRestoresOneAtATime(t *testing.T) {
+	p := onServer(t)
+	p.guestBook(t, 50)
+	_, err := p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+	other, err := p.db.Conn(t.Context())
+	require.NoError(t, err)
+	_, err = other.ExecContext(t.Context(), "DO GET_LOCK('s3backup restore', 0)")
+	require.NoError(t, err)
+	before := p.sum(t)
+	brief, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = p.store.Restore(brief, s3backup.Select{}, s3backup.Target{Replace: true})
+	require.ErrorContains(t, err, "another restore")
+	require.Equal(t, before, p.sum(t))
+	_, err = other.ExecContext(t.Context(), "DO RELEASE_LOCK('s3backup restore')")
+	require.NoError(t, err)
+	require.NoError(t, other.Close())
+	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true})
 	require.NoError(t, err)
 }
 

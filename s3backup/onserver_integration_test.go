@@ -60,7 +60,11 @@ func runOn(t *testing.T, o localtest.Options, prepare, pattern string) {
 	} {
 		run += " " + name + "=" + sshx.Quote(value)
 	}
-	require.NoError(t, root(run+" ./s3backup.test -test.v -test.timeout 20m -test.run "+sshx.Quote(pattern), nil))
+	run += " ./s3backup.test -test.timeout 20m -test.run " + sshx.Quote(pattern)
+	if testing.Verbose() {
+		run += " -test.v"
+	}
+	require.NoError(t, root(run, nil))
 }
 
 func binary(t *testing.T) []byte {

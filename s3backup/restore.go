@@ -54,9 +54,7 @@ func (s Store) Restore(ctx context.Context, which Select, to Target) (Restored, 
 		return Restored{}, err
 	}
 	defer release()
-	connect, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	session, err := to.Server.session(connect)
+	session, err := to.Server.restoring(ctx)
 	if err != nil {
 		return Restored{}, err
 	}
@@ -90,7 +88,7 @@ func (r *restore) run(ctx context.Context) error {
 	}
 	_ = r.session.Close() // and with it go the locks that a script left in its middle holds
 	// ctx may be what ended the work; clearing up gets a chance of its own.
-	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWait+time.Minute)
 	defer cancel()
 	clearErr := r.clearUp(clear)
 	switch {
@@ -216,7 +214,7 @@ func major(o Origin) string {
 
 // clearUp drops what is left of the work, in a session of its own.
 func (r *restore) clearUp(ctx context.Context) error {
-	session, err := r.to.Server.session(ctx)
+	session, err := r.to.Server.restoring(ctx)
 	if err != nil {
 		return err
 	}

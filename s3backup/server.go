@@ -81,6 +81,29 @@ func (s Server) session(ctx context.Context) (*session, error) {
 	return open, nil
 }
 
+// restoreWait is how long a restore waits for one before it: for the last statement of one that was killed.
+const restoreWait = time.Minute
+
+// restoring opens the one session of this server that may exchange databases. The server frees its lock when it ends the
+// session, so that the last statement of a restore that was killed has come to its end, too, and does not change what
+// this one sees.
+func (s Server) restoring(ctx context.Context) (*session, error) {
+	connect, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	open, err := s.session(connect)
+	if err != nil {
+		return nil, err
+	}
+	got, err := one(ctx, open, fmt.Sprintf("SELECT GET_LOCK('s3backup restore', %.0f)", restoreWait.Seconds()), 0)
+	if err == nil && got != "1" {
+		err = ErrLocked
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("s3backup: restore: wait for the end of another restore on %s: %w", open.address, err), open.Close())
+	}
+	return open, nil
+}
+
 // silent keeps the driver from writing to the program's standard error.
 type silent struct{}
 
