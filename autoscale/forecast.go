@@ -21,7 +21,7 @@ type learned struct {
 	Recent     float64     // relative error of the last minutes
 	ByDay      [96]float32 // the same in each quarter of an hour of the day
 	Late       tail
-	Waiting    []guess // oldest first
+	Waiting    []*guess // oldest first
 }
 
 const (
@@ -41,8 +41,8 @@ func novice(ahead time.Duration) *learned {
 }
 
 // guess forecasts the demand at a time from its movement and the features of it.
-func (l *learned) guess(due time.Time, m *movement, x vector, least float64) guess {
-	g := guess{Due: due.Unix(), X: x, Level: m.Level, Scale: max(m.Level, least, 1)}
+func (l *learned) guess(due time.Time, m *movement, x *vector, least float64) guess {
+	g := guess{Due: due.Unix(), X: *x, Level: m.Level, Scale: max(m.Level, least, 1)}
 	g.Forecast = max(0, m.Level+g.Scale*clip(x.dot(&l.Growth.Weights), -0.5, 1))
 	quarter := quarterOf(g.Due)
 	daily := max(l.ByDay[quarter], l.ByDay[(quarter+1)%len(l.ByDay)])
@@ -54,7 +54,7 @@ func (l *learned) guess(due time.Time, m *movement, x vector, least float64) gue
 
 // learn takes in the forecasts that demand has caught up with, and remembers the latest one. Ahead is how far it looks: what is learned fades in three days,
 // or later when forecasts are so far apart that three days are few.
-func (l *learned) learn(now time.Time, demand float64, ahead time.Duration, latest guess) *learned {
+func (l *learned) learn(now time.Time, demand float64, ahead time.Duration, latest *guess) *learned {
 	if now.Sub(l.At) < learning {
 		return l
 	}
@@ -64,10 +64,11 @@ func (l *learned) learn(now time.Time, demand float64, ahead time.Duration, late
 	due := 0
 	for ; due < len(l.Waiting) && l.Waiting[due].Due <= now.Unix(); due++ {
 		if now.Unix()-l.Waiting[due].Due < int64(overdue.Seconds()) {
-			next.check(&l.Waiting[due], demand, keep)
+			next.check(l.Waiting[due], demand, keep)
 		}
 	}
-	next.Waiting = append(append(make([]guess, 0, len(l.Waiting)-due+1), l.Waiting[due:]...), latest)
+	kept := *latest
+	next.Waiting = append(append(make([]*guess, 0, len(l.Waiting)-due+1), l.Waiting[due:]...), &kept)
 	if now.Sub(l.Solved) >= solving {
 		next.Solved = now
 		next.Growth.solve(trend(ahead))

@@ -24,15 +24,14 @@ type guardMemory struct {
 // Decide asks the policy and puts right what it wants.
 func (g Guard) Decide(v View) Decision {
 	m, _ := Recall[guardMemory](v.Memory)
-	inner := v
-	inner.Memory = m.Inner
-	d, crash := g.ask(inner)
+	v.Memory = m.Inner
+	d, crash := g.ask(v)
 	size := v.Array.Size()
 	if crash != "" {
 		d = Decision{Target: size, Memory: m.Inner}
 		d = d.then(Reason{Stage: "guard", Target: v.Array.Clamp(size), Code: "broken", Text: crash + ": keep the size"})
 	} else {
-		d = g.check(v, d, m)
+		d = g.check(&v, d, m, size)
 	}
 	recent := m.Changes
 	for len(recent) > 0 && v.Now.Sub(recent[0]) >= time.Hour {
@@ -62,8 +61,7 @@ func (g Guard) ask(v View) (d Decision, crash string) {
 // absurd is a target that nobody means.
 const absurd = 100_000
 
-func (g Guard) check(v View, d Decision, m guardMemory) Decision {
-	size := v.Array.Size()
+func (g Guard) check(v *View, d Decision, m guardMemory, size int) Decision {
 	if d.Target < size {
 		if r, held := g.hold(v, d.Target, m); held {
 			d = d.then(r)
@@ -80,13 +78,13 @@ func (g Guard) check(v View, d Decision, m guardMemory) Decision {
 }
 
 // hold says why fewer servers than there are would do harm.
-func (g Guard) hold(v View, wanted int, m guardMemory) (Reason, bool) {
+func (g Guard) hold(v *View, wanted int, m guardMemory) (Reason, bool) {
 	size := v.Array.Size()
 	r := Reason{Stage: "guard", Target: size}
 	stale, drop, use, budget := or(g.Stale, v.patience()), or(g.Drop, 0.4), or(g.Use, 0.9), or(g.Actions, 30)
 	_, age, ok := v.Demand()
 	now, _ := v.Mean(time.Minute)
-	before := v
+	before := *v
 	before.Now = v.Now.Add(-time.Minute)
 	before.Window = v.Window[:len(v.Window)-len(v.since(time.Minute))]
 	usual, _ := before.Mean(10 * time.Minute)
@@ -113,7 +111,7 @@ func (g Guard) hold(v View, wanted int, m guardMemory) (Reason, bool) {
 }
 
 // project refuses to take away what is in use.
-func (g Guard) project(v View, wanted int, demand, use float64) (Reason, bool) {
+func (g Guard) project(v *View, wanted int, demand, use float64) (Reason, bool) {
 	if !(v.Capacity.Mean > 0) {
 		return Reason{}, false
 	}

@@ -62,27 +62,31 @@ type outlook struct {
 
 // Decide forecasts, and compares what that needs with what is there.
 func (p Lead) Decide(v View) Decision {
-	m, remembered := Recall[leadMemory](v.Memory)
-	if !remembered || m.Learned == nil {
+	m := new(leadMemory)
+	if last, ok := Recall[*leadMemory](v.Memory); ok {
+		*m = *last
+	}
+	if m.Learned == nil {
 		m.Learned = novice(v.Boot.Mean)
 	}
 	// A clock that was put back makes times worthless, not what was learned.
 	if m.Since.IsZero() || m.Asked.After(v.Now.Add(time.Minute)) {
-		m = leadMemory{Since: v.Now, Asked: v.Now, Usual: v.Now, Learned: m.Learned, Day: m.Day, Target: v.Array.Size()}
+		*m = leadMemory{Since: v.Now, Asked: v.Now, Usual: v.Now, Learned: m.Learned, Day: m.Day, Target: v.Array.Size()}
 	}
 	elapsed := max(0, v.Now.Sub(m.Asked))
 	m.Asked = v.Now
 	m.Changes *= max(0, 1-elapsed.Hours()/24)
 	var d Decision
+	size := v.Array.Size()
 	switch seen := m.look(v.Window); {
 	case !(v.Capacity.Mean > 0):
 		d = v.Stay("no-capacity", "what a server can do is not known: keep the size")
-	case !seen, !v.Fresh(v.patience()):
-		d = v.To(max(v.Array.Size(), m.Target), "no-demand", "no new demand was measured: nothing is taken away")
+	case !seen, !v.isFresh():
+		d = v.To(max(size, m.Target), "no-demand", "no new demand was measured: nothing is taken away")
 	default:
-		d = p.decide(v, &m, elapsed)
+		d = p.decide(&v, m, size, elapsed)
 	}
-	if m.Target = d.Target; d.Target != v.Array.Size() {
+	if m.Target = d.Target; d.Target != size {
 		m.Changes++
 		m.Surplus = 0
 	}
@@ -92,8 +96,8 @@ func (p Lead) Decide(v View) Decision {
 }
 
 // decide chooses between growing, keeping and shrinking.
-func (p Lead) decide(v View, m *leadMemory, elapsed time.Duration) Decision {
-	o := m.outlook(&v, elapsed)
+func (p Lead) decide(v *View, m *leadMemory, size int, elapsed time.Duration) Decision {
+	o := m.outlook(v, size, elapsed)
 	o.penalty = or(p.Penalty, 85)
 	share := min(2, m.Changes/or(p.Actions, 100))
 	reluctant := share * share * share
@@ -105,7 +109,7 @@ func (p Lead) decide(v View, m *leadMemory, elapsed time.Duration) Decision {
 	numbers = append(numbers, Num("demand", o.demand), Num("forecast", o.forecast), Num("spread", o.spread), Num("ahead", o.ahead.Seconds()), Num("want", want))
 	if v.Now.Sub(m.Since) < youth {
 		if enough := v.Servers(o.forecast, 0.95); enough <= o.size {
-			return v.Stay("young", "{demand} req/s now; there is too little experience for a change", numbers...)
+			return v.To(o.size, "young", "{demand} req/s now; there is too little experience for a change", numbers...)
 		}
 	}
 	if want > o.size && gain >= threshold*reluctant {
@@ -122,29 +126,30 @@ func (p Lead) decide(v View, m *leadMemory, elapsed time.Duration) Decision {
 	switch {
 	case gone && held < o.size:
 		m.Surplus = 0
-		return v.Stay("outage", "{demand} req/s are a small part of what is usual, as in an outage: keep the size for now", numbers...)
+		return v.To(o.size, "outage", "{demand} req/s are a small part of what is usual, as in an outage: keep the size for now", numbers...)
 	case held >= o.size:
 		m.Surplus = 0
-		return v.Stay("hold", "{demand} req/s now, {forecast} ± {spread} in {ahead} s: {want}; {held} with what was wanted lately", numbers...)
+		return v.To(o.size, "hold", "{demand} req/s now, {forecast} ± {spread} in {ahead} s: {want}; {held} with what was wanted lately", numbers...)
 	}
 	if m.Surplus += float64(o.size-held) * elapsed.Seconds(); m.Surplus < reluctance*reluctant {
-		return v.Stay("reluctant", "{demand} req/s now, {forecast} ± {spread} in {ahead} s: {held} are enough, but there were many changes today", numbers...)
+		return v.To(o.size, "reluctant", "{demand} req/s now, {forecast} ± {spread} in {ahead} s: {held} are enough, but there were many changes today", numbers...)
 	}
 	return v.To(held, "shrink", "{demand} req/s now, {forecast} ± {spread} in {ahead} s: {held} are enough, and were for {hold} s", numbers...)
 }
 
 // outlook forecasts, and learns from what became of earlier forecasts.
-func (m *leadMemory) outlook(v *View, elapsed time.Duration) outlook {
+func (m *leadMemory) outlook(v *View, size int, elapsed time.Duration) outlook {
 	// A server that is launched now is ready when the latest news is a boot time and its own age old. Where it is asked rarely, the decision must do for
 	// longer than the moment.
 	ahead := or(v.Boot.Mean, 2*time.Minute) + v.Boot.Spread + v.Now.Sub(m.Demand.Seen) + max(0, min(elapsed, 5*time.Minute)-10*time.Second)/2
 	// What a few servers more or less answer is noise, and more of it the further it looks.
 	least := v.Capacity.Mean * (2 + ahead.Minutes()/5)
-	x := m.Demand.features(least, m.Day.growth(v.Now, ahead))
-	guess := m.Learned.guess(v.Now.Add(ahead), &m.Demand, x, least)
-	m.Learned = m.Learned.learn(v.Now, m.Demand.Level, ahead, guess)
+	due := v.Now.Add(ahead)
+	x := m.Demand.features(least, m.Day.growth(v.Now, due))
+	guess := m.Learned.guess(due, &m.Demand, &x, least)
+	m.Learned = m.Learned.learn(v.Now, m.Demand.Level, ahead, &guess)
 	o := outlook{ahead: ahead, demand: m.Demand.Level, forecast: guess.Forecast, spread: guess.Spread, late: &m.Learned.Late,
-		size: v.Array.Size(), base: v.Array.Base, capacity: v.Capacity.Mean}
+		size: size, base: v.Array.Base, capacity: v.Capacity.Mean}
 	serving := o.capacity * (float64(v.Array.Ready()) + o.base)
 	rise := m.Demand.rise()
 	if grown := rise * surging.Seconds(); o.demand > serving && grown > o.spread/2 {

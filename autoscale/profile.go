@@ -26,12 +26,12 @@ func (p *profile) with(minute int, demand float32) *profile {
 	return &out
 }
 
-// growth is by how much a usual day grows from now until so much later, relative to now: -1 to 2.
-func (p *profile) growth(now time.Time, ahead time.Duration) float64 {
+// growth is by how much a usual day grows from now until then, relative to now: -1 to 2.
+func (p *profile) growth(now, then time.Time) float64 {
 	if p == nil {
 		return 0
 	}
-	if from, to := p.at(now), p.at(now.Add(ahead)); from > 0 && to > 0 {
+	if from, to := p.at(now), p.at(then); from > 0 && to > 0 {
 		return clip(to/from-1, -1, 2)
 	}
 	return 0

@@ -88,7 +88,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func isKnown(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) && x >= 0 }
+func isKnown(x float64) bool { return x >= 0 && x <= math.MaxFloat64 }
 
 // Demand is the latest known demand in requests per second and how old it is. It is false where the window has none.
 func (v View) Demand() (demand float64, age time.Duration, ok bool) {
@@ -109,11 +109,22 @@ func (v View) Fresh(limit time.Duration) bool {
 // since is the part of the window that was measured in the last d: before now, or before the latest sample where metrics arrive late, but not stale.
 func (v View) since(d time.Duration) []Sample {
 	from := v.Now.Add(-d)
-	if n := len(v.Window); n > 0 && v.Now.Sub(v.Window[n-1].At) <= v.patience() {
+	if n := len(v.Window); n > 0 && v.accepts(v.Now.Sub(v.Window[n-1].At)) {
 		from = v.Window[n-1].At.Add(-d)
 	}
 	return after(v.Window, from)
 }
+
+// isFresh reports whether the latest known demand is not stale.
+func (v View) isFresh() bool {
+	_, age, ok := v.Demand()
+	return ok && v.accepts(age)
+}
+
+// accepts reports whether a sample of that age is not stale.
+func (v View) accepts(age time.Duration) bool { return age <= leastPatience || age <= v.patience() }
+
+const leastPatience = 2 * time.Minute
 
 // patience is how old the latest sample may be before it is stale: two minutes, or one and a half intervals where samples are rarer, up to a quarter of an
 // hour.
@@ -122,7 +133,7 @@ func (v View) patience() time.Duration {
 	if n := len(v.Window); n >= 3 {
 		each = min(v.Window[n-1].At.Sub(v.Window[n-2].At), v.Window[n-2].At.Sub(v.Window[n-3].At))
 	}
-	return max(2*time.Minute, min(15*time.Minute, each*3/2))
+	return max(leastPatience, min(15*time.Minute, each*3/2))
 }
 
 // after is the part of a window that was measured after a time.
@@ -184,9 +195,11 @@ func (v View) Votes(d time.Duration, vote func(busy float64) bool) (float64, boo
 		id     string
 		sum, n float64
 	}
-	means := make([]mean, 0, len(v.Array.Servers)+1)
+	var room [24]mean // larger arrays go to the heap
+	means := room[:0]
 	for k, s := range v.since(d) {
-		for i, one := range s.Servers {
+		for i := range s.Servers {
+			one := &s.Servers[i]
 			if !isKnown(one.Busy) {
 				continue
 			}

@@ -12,9 +12,13 @@ type Track struct {
 }
 
 // Decide compares demand with capacity.
-func (p Track) Decide(v View) Decision { return p.decide(v).stage("track") }
+func (p Track) Decide(v View) Decision {
+	d := p.decide(&v)
+	d.Reasons[0].Stage = "track"
+	return d
+}
 
-func (p Track) decide(v View) Decision {
+func (p Track) decide(v *View) Decision {
 	target, hold := or(p.Target, 0.7), or(p.Hold, 10*time.Minute)
 	now, ok := v.Mean(30 * time.Second)
 	if !ok || !(v.Capacity.Mean > 0) {
@@ -79,9 +83,13 @@ func (p Step) filled() Step {
 }
 
 // Decide takes the largest step that applies.
-func (p Step) Decide(v View) Decision { return p.decide(v).stage("step") }
+func (p Step) Decide(v View) Decision {
+	d := p.decide(&v)
+	d.Reasons[0].Stage = "step"
+	return d
+}
 
-func (p Step) decide(v View) Decision {
+func (p Step) decide(v *View) Decision {
 	p = p.filled()
 	size := v.Array.Size()
 	capacity := (float64(size) + v.Array.Base) * v.Capacity.Mean

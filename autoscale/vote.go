@@ -35,21 +35,22 @@ func (p Vote) Decide(v View) Decision {
 	if !ok {
 		m = voteMemory{Since: v.Now}
 	}
-	up, down, counted := p.count(v)
-	d := p.decide(v, m, up, down, counted)
+	up, down, counted := p.count(&v)
+	d := p.decide(&v, m, up, down, counted)
 	if d.Target != v.Array.Size() {
 		m.Changed = v.Now
 	}
 	d.Memory = Remember(m)
-	return d.stage("vote")
+	d.Reasons[0].Stage = "vote"
+	return d
 }
 
-func (p Vote) count(v View) (up, down float64, ok bool) {
+func (p Vote) count(v *View) (up, down float64, ok bool) {
 	patience := v.patience()
 	if !v.Fresh(patience) {
 		return 0, 0, false
 	}
-	latest := v
+	latest := *v
 	latest.Window = v.Window[len(v.Window)-1:]
 	up, ok = latest.Votes(patience, func(busy float64) bool { return busy > p.High })
 	down, _ = v.Votes(p.Over, func(busy float64) bool { return busy < p.Low })
@@ -61,7 +62,7 @@ func (p Vote) count(v View) (up, down float64, ok bool) {
 	return share(now > p.High), share(mean < p.Low), ok && isKnown(now)
 }
 
-func (p Vote) decide(v View, m voteMemory, up, down float64, ok bool) Decision {
+func (p Vote) decide(v *View, m voteMemory, up, down float64, ok bool) Decision {
 	size := v.Array.Size()
 	votes := Numbers{Num("up", 100*up), Num("down", 100*down), Num("threshold", 100*p.Threshold)}
 	calm := p.Calm - v.Now.Sub(m.Changed)

@@ -15,7 +15,8 @@ type engine struct {
 	random  *rand.Rand
 	queue   queue
 	servers []machine          // booting, ready and draining, in order of launch
-	seen    []autoscale.Server // the same as a policy sees them; made anew when they change
+	seen    []autoscale.Server // the same as a policy sees them; nil when they have changed since
+	ready   int                // of those
 	samples []autoscale.Sample
 	each    []autoscale.ServerSample // room for the samples of single servers
 	memory  autoscale.Memory
@@ -65,18 +66,26 @@ func (l *Load) Run(p autoscale.Policy) *Result {
 	return e.result
 }
 
-// serve lets the requests of step i come.
-func (e *engine) serve(i int) {
-	ready := 0
+// look shows the servers as they are now. A new slice, since policies may keep what they were shown.
+func (e *engine) look() {
+	e.seen, e.ready = make([]autoscale.Server, len(e.servers)), 0
 	for k := range e.servers {
-		if e.servers[k].State == autoscale.Ready {
-			ready++
+		e.seen[k] = e.servers[k].Server
+		if e.seen[k].State == autoscale.Ready {
+			e.ready++
 		}
 	}
+}
+
+// serve lets the requests of step i come.
+func (e *engine) serve(i int) {
+	if e.seen == nil {
+		e.look()
+	}
 	arrivals, dt := float64(e.Arrivals[i]), Step.Seconds()
-	serving := float64(ready) + e.Options.Base
+	serving := float64(e.ready) + e.Options.Base
 	out := e.queue.step(arrivals, serving, dt)
-	e.result.step(i, ready, len(e.servers), arrivals, out, e.reasons)
+	e.result.step(i, e.ready, len(e.seen), arrivals, out, e.reasons)
 	busy := 0.0
 	if serving > 0 {
 		busy = math.Min(1, out.served/(serving*e.Options.Capacity*dt))
@@ -99,13 +108,13 @@ func (e *engine) serve(i int) {
 
 // measure adds the samples of the single servers: all are equally busy.
 func (e *engine) measure(s *autoscale.Sample, busy float64) {
-	if cap(e.each)-len(e.each) < len(e.servers) {
-		e.each = make([]autoscale.ServerSample, 0, 1024+len(e.servers))
+	if cap(e.each)-len(e.each) < e.ready {
+		e.each = make([]autoscale.ServerSample, 0, 1024+e.ready)
 	}
 	from := len(e.each)
-	for k := range e.servers {
-		if e.servers[k].State == autoscale.Ready {
-			e.each = append(e.each, autoscale.ServerSample{ID: e.servers[k].ID, Busy: busy})
+	for k := range e.seen {
+		if e.seen[k].State == autoscale.Ready {
+			e.each = append(e.each, autoscale.ServerSample{ID: e.seen[k].ID, Busy: busy})
 		}
 	}
 	s.Servers = e.each[from:len(e.each):len(e.each)]
@@ -158,12 +167,6 @@ func (e *engine) view(i int) autoscale.View {
 		}
 	}
 	from := max(0, to-int(e.Options.Window/Step))
-	if e.seen == nil {
-		e.seen = make([]autoscale.Server, len(e.servers))
-		for k := range e.servers {
-			e.seen[k] = e.servers[k].Server
-		}
-	}
 	return autoscale.View{
 		Now: now, Window: e.samples[from:to:to],
 		Array:    autoscale.Array{Servers: e.seen, Base: e.Options.Base, Max: e.Options.Max},
