@@ -71,8 +71,8 @@ func (s Store) Backup(ctx context.Context, source Source, o Options) (Manifest, 
 	for _, warning := range m.Warnings {
 		s.emit(Note{Warning: true, Text: warning})
 	}
-	s.emit(Note{Text: fmt.Sprintf("backup %s: %s of %d databases in %s, %s stored", m.ID, size(m.Content.Bytes), len(m.Databases),
-		m.Finished.Sub(m.Started).Round(10*time.Millisecond), size(m.Object.Bytes))})
+	s.emit(Note{Text: fmt.Sprintf("backup %s: %s of %d databases in %s, %s stored", m.ID, Size(m.Content.Bytes), len(m.Databases),
+		m.Finished.Sub(m.Started).Round(10*time.Millisecond), Size(m.Object.Bytes))})
 	return m, nil
 }
 
@@ -175,7 +175,7 @@ func (s Store) checkShrink(m Manifest, previous *Entry, o Options) error {
 	before := previous.Manifest.Content.Bytes
 	if lost := 1 - float64(m.Content.Bytes)/float64(before); lost > limit {
 		return fmt.Errorf("s3backup: %w: %s, backup %s had %s: %.0f %% less, and more than %.0f %% is refused; allow it once if it is meant",
-			ErrShrank, size(m.Content.Bytes), previous.ID, size(before), 100*lost, 100*limit)
+			ErrShrank, Size(m.Content.Bytes), previous.ID, Size(before), 100*lost, 100*limit)
 	}
 	return nil
 }

@@ -19,10 +19,10 @@ type Progress struct {
 
 func (p Progress) String() string {
 	if p.Total == 0 {
-		return fmt.Sprintf("%s: %s at %s/s", p.Phase, size(p.Done), size(int64(p.Rate)))
+		return fmt.Sprintf("%s: %s at %s/s", p.Phase, Size(p.Done), Size(int64(p.Rate)))
 	}
-	return fmt.Sprintf("%s: %s of %s (%d %%) at %s/s, %s left", p.Phase, size(p.Done), size(p.Total),
-		100*p.Done/p.Total, size(int64(p.Rate)), p.Left.Round(time.Second))
+	return fmt.Sprintf("%s: %s of %s (%d %%) at %s/s, %s left", p.Phase, Size(p.Done), Size(p.Total),
+		100*p.Done/p.Total, Size(int64(p.Rate)), p.Left.Round(time.Second))
 }
 
 // Note is one step, or something odd that did not stop the work.
@@ -38,7 +38,10 @@ func (n Note) String() string {
 	return n.Text
 }
 
-func size(n int64) string {
+// Size is a number of bytes that prints for people: "41.9 MB".
+type Size int64
+
+func (n Size) String() string {
 	const units = "kMGTPE"
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)

@@ -197,7 +197,7 @@ func checkSpace(dir string, need int64) error {
 		return fmt.Errorf("free space of %s: %w", dir, err)
 	}
 	if free := int64(stat.Bavail) * int64(stat.Bsize); free < need {
-		return fmt.Errorf("%w: %s has %s free, about %s are needed", ErrDiskFull, dir, size(free), size(need))
+		return fmt.Errorf("%w: %s has %s free, about %s are needed", ErrDiskFull, dir, Size(free), Size(need))
 	}
 	return nil
 }

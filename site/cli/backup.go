@@ -80,7 +80,7 @@ func (c *command) backupNow(ctx context.Context, f backupFlags) error {
 		return err
 	}
 	return c.answer(m, func() {
-		fmt.Fprintf(c.stdout, "%s: %d tables, %d rows, %s in the bucket (%s)\n", m.ID, len(m.Tables), m.Rows(), mega(m.Object.Bytes),
+		fmt.Fprintf(c.stdout, "%s: %d tables, %d rows, %s in the bucket (%s)\n", m.ID, len(m.Tables), m.Rows(), s3backup.Size(m.Object.Bytes),
 			m.Finished.Sub(m.Started).Round(time.Second/10))
 	})
 }
@@ -126,7 +126,7 @@ func (c *command) backupList(ctx context.Context) error {
 		t := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "BACKUP\tAGE\tROWS\tSIZE\tVERIFIED\tPROBLEM")
 		for _, l := range all {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, time.Since(l.Started).Round(time.Second), l.Rows, mega(l.Bytes), l.Verified, orDash(l.Problem))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, time.Since(l.Started).Round(time.Second), l.Rows, s3backup.Size(l.Bytes), l.Verified, orDash(l.Problem))
 		}
 		_ = t.Flush()
 	})
@@ -204,8 +204,6 @@ func (c *command) backupPrune(ctx context.Context, f backupFlags) error {
 	})
 }
 
-func mega(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
 // agentData runs the agent's verbs about the data.
 func (c *command) agentData(ctx context.Context, a site.Agent, verb string, args []string) error {
 	has := func(word string) bool { return slices.Contains(args, word) }
@@ -243,7 +241,7 @@ func printBackups(w io.Writer, b *site.BackupStatus) {
 		if !b.Verified.IsZero() {
 			verified = "verified that of " + b.Verified.Local().Format(time.DateTime)
 		}
-		fmt.Fprintf(w, "\nbackups: %d, %s; last %s ago, in %.1f s; %s\n", b.Count, mega(b.Bytes), time.Duration(b.AgeSeconds)*time.Second, b.TookSeconds, verified)
+		fmt.Fprintf(w, "\nbackups: %d, %s; last %s ago, in %.1f s; %s\n", b.Count, s3backup.Size(b.Bytes), time.Duration(b.AgeSeconds)*time.Second, b.TookSeconds, verified)
 	}
 	if b.Prunable > 0 {
 		fmt.Fprintf(w, "backup prune would delete %d of them\n", b.Prunable)
