@@ -62,13 +62,13 @@ func preflight(t *testing.T, s *server) {
 		require.ErrorContains(t, apachecfg.Reload(t.Context(), s.Host, broken), want)
 		require.Equal(t, http.StatusOK, s.get(t, up).StatusCode, "the site serves on")
 	}
-	s.root(t, "echo '<VirtualHost' >>"+apachecfg.ConfigPath("shop"))
+	s.Root(t, "echo '<VirtualHost' >>"+apachecfg.ConfigPath("shop"))
 	refused(site, "Apache refuses the configuration")
 	s.write(t, site)
 
 	busy := site
 	busy.Loopback.Port = 3999
-	s.root(t, "systemd-run --quiet --unit busy /opt/app 3999")
+	s.Root(t, "systemd-run --quiet --unit busy /opt/app 3999")
 	s.write(t, busy)
 	require.Eventually(t, func() bool {
 		c, err := s.Host.Dial(t.Context(), "tcp", "127.0.0.1:3999")
@@ -78,11 +78,11 @@ func preflight(t *testing.T, s *server) {
 		return err == nil
 	}, 10*time.Second, 50*time.Millisecond)
 	refused(busy, "port 3999 is taken by another program")
-	s.root(t, "systemctl stop busy")
+	s.Root(t, "systemctl stop busy")
 
 	secure := s.published(allInOneHTTPS())
 	s.certificate(t, secure)
-	s.root(t, "openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "+secure.HTTPS.Key)
+	s.Root(t, "openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "+secure.HTTPS.Key)
 	s.write(t, secure)
 	refused(secure, "does not belong to certificate")
 	other := secure
@@ -93,7 +93,7 @@ func preflight(t *testing.T, s *server) {
 
 	s.write(t, site)
 	require.NoError(t, apachecfg.Reload(t.Context(), s.Host, site))
-	s.root(t, "systemctl stop apache2")
+	s.Root(t, "systemctl stop apache2")
 	require.NoError(t, apachecfg.Reload(t.Context(), s.Host, site), "it starts one that is stopped")
 	require.Equal(t, http.StatusOK, s.get(t, up).StatusCode)
 }
@@ -131,21 +131,21 @@ func killEach(t *testing.T, s *server, l traffic.Load) traffic.Report {
 	t.Helper()
 	return during(t, l, func() {
 		for _, p := range processes() {
-			s.root(t, fmt.Sprintf("sleep 1.5; systemctl kill -s KILL app@%d; sleep 1.5", p.Port()))
+			s.Root(t, fmt.Sprintf("sleep 1.5; systemctl kill -s KILL app@%d; sleep 1.5", p.Port()))
 		}
 	})
 }
 
 func killed(t *testing.T, s *server) {
 	load := visitors(s)
-	s.put(t, apachecfg.ConfigPath("shop"), 0o644, []byte(naive))
-	s.root(t, "systemctl reload apache2; sleep 1")
+	s.Put(t, apachecfg.ConfigPath("shop"), 0o644, []byte(naive))
+	s.Root(t, "systemctl reload apache2; sleep 1")
 	plain := killEach(t, s, load)
 	t.Logf("naive: %d of %d GETs failed", plain.Failures("GET"), plain.Total("GET"))
 	require.NotZero(t, plain.Failures("GET"), "else the test shows nothing")
 
 	s.serve(t, allInOne())
-	s.root(t, ":>/var/tmp/posts; sleep 1")
+	s.Root(t, ":>/var/tmp/posts; sleep 1")
 	load.PostEvery = 10
 	ours := killEach(t, s, load)
 	t.Logf("ours: %d of %d GETs failed, %d of %d POSTs", ours.Failures("GET"), ours.Total("GET"), ours.Failures("POST"), ours.Total("POST"))
@@ -178,7 +178,7 @@ func inFlight(t *testing.T, s *server) {
 			done := make(chan traffic.Outcome)
 			go func() { done <- c.Ask(t.Context(), tt.method, "/x?ms=2000", tt.body) }()
 			member := busyMember(t, b)
-			s.root(t, fmt.Sprintf("systemctl kill -s KILL app@%d", member.Port()))
+			s.Root(t, fmt.Sprintf("systemctl kill -s KILL app@%d", member.Port()))
 			second := <-done
 			require.Empty(t, second.Kind, second.Err)
 			require.True(t, second.Reused)
@@ -205,7 +205,7 @@ func busyMember(t *testing.T, b *apachecfg.Balancer) netip.AddrPort {
 func once(t *testing.T, s *server, r traffic.Report) {
 	t.Helper()
 	count := map[string]int{}
-	for _, id := range strings.Fields(s.root(t, "cat /var/tmp/posts")) {
+	for _, id := range strings.Fields(s.Root(t, "cat /var/tmp/posts")) {
 		count[id]++
 		require.Equal(t, 1, count[id], "POST %s", id)
 	}
@@ -217,7 +217,7 @@ func once(t *testing.T, s *server, r traffic.Report) {
 func rolling(t *testing.T, s *server) {
 	site := s.serve(t, allInOne())
 	b := apachecfg.NewBalancer(s.Host, site)
-	s.root(t, ":>/var/tmp/posts; sleep 1")
+	s.Root(t, ":>/var/tmp/posts; sleep 1")
 	load := visitors(s)
 	load.PostEvery = 2
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -234,7 +234,7 @@ func rolling(t *testing.T, s *server) {
 	once(t, s, drained)
 
 	t.Run("plain", func(t *testing.T) {
-		s.root(t, ":>/var/tmp/posts")
+		s.Root(t, ":>/var/tmp/posts")
 		plain := during(t, load, func() {
 			for range 3 {
 				for _, member := range processes() {
@@ -315,7 +315,7 @@ func switches(t *testing.T, s *server, b *apachecfg.Balancer) {
 	require.NoError(t, b.Ready(ctx, busy))
 
 	wrong := &apachecfg.Balancer{Host: s.Host, Name: "shop", Port: 8088, SecretFile: "/root/wrong"}
-	s.root(t, "printf wrong >/root/wrong")
+	s.Root(t, "printf wrong >/root/wrong")
 	_, err = wrong.Members(ctx)
 	require.ErrorContains(t, err, "403")
 }

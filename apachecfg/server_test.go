@@ -4,7 +4,6 @@ package apachecfg_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -19,16 +18,12 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
-	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,16 +45,16 @@ func newServer(t *testing.T, image string) *server {
 	m := localtest.Server(t, localtest.Options{Name: "web-1", Image: image, Ports: []uint16{80, 443},
 		Packages: []string{"apache2", "logrotate", "openssl", "haproxy"}})
 	s := &server{Machine: m}
-	s.put(t, "/opt/app", 0o755, buildApp(t))
-	s.put(t, "/etc/systemd/system/app@.service", 0o644, []byte(appUnit))
-	s.put(t, "/tmp/files", 0o644, []byte(files))
-	s.root(t, `systemctl daemon-reload
+	s.Put(t, "/opt/app", 0o755, localtest.Build(t, "build", "./testdata/app"))
+	s.Put(t, "/etc/systemd/system/app@.service", 0o644, []byte(appUnit))
+	s.Put(t, "/tmp/files", 0o644, []byte(files))
+	s.Root(t, `systemctl daemon-reload
 systemctl start app@3001 app@3002 app@3003 app@3004
 systemctl disable --quiet --now haproxy
 sh -eu /tmp/files
 rm -f `+apachecfg.DefaultPath+`
 ln -s `+apachecfg.ConfigPath("shop")+" "+apachecfg.EnabledPath("shop"))
-	s.root(t, apachecfg.SecretScript("/etc/apache2/shop.secret"))
+	s.Root(t, apachecfg.SecretScript("/etc/apache2/shop.secret"))
 	return s
 }
 
@@ -79,30 +74,6 @@ echo '<h1>Back soon</h1>' >/srv/shop/shared/maintenance.html
 echo key >/srv/shop/shared/master.key
 `
 
-func buildApp(t *testing.T) []byte {
-	path := filepath.Join(t.TempDir(), "app")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./testdata/app")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	app, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return app
-}
-
-func (s *server) put(t *testing.T, path string, mode os.FileMode, content []byte) {
-	t.Helper()
-	require.NoError(t, sshx.Upload(t.Context(), s.Host, sshx.File{Path: path, Mode: mode, Root: true}, bytes.NewReader(content)))
-}
-
-// root runs a script and returns what it printed.
-func (s *server) root(t *testing.T, script string) string {
-	t.Helper()
-	var out bytes.Buffer
-	require.NoError(t, s.Host.Run(t.Context(), sshx.Script{Text: "set -e\n" + script, Root: true, Stdout: &out, Stderr: &out}), &out)
-	return out.String()
-}
-
 // published is the site with the ports under which the test reaches it.
 func (s *server) published(site apachecfg.Site) apachecfg.Site {
 	if site.HTTP.Port != 0 {
@@ -120,7 +91,7 @@ func (s *server) write(t *testing.T, site apachecfg.Site) {
 	list, err := apachecfg.Files(site)
 	require.NoError(t, err)
 	for _, f := range list {
-		s.put(t, f.Path, f.Mode, f.Content)
+		s.Put(t, f.Path, f.Mode, f.Content)
 	}
 }
 
@@ -129,7 +100,7 @@ func (s *server) serve(t *testing.T, site apachecfg.Site) apachecfg.Site {
 	t.Helper()
 	site = s.published(site)
 	s.write(t, site)
-	s.root(t, "a2enmod -q "+strings.Join(apachecfg.Modules(site), " "))
+	s.Root(t, "a2enmod -q "+strings.Join(apachecfg.Modules(site), " "))
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	require.NoError(t, apachecfg.Reload(ctx, s.Host, site))
@@ -151,8 +122,8 @@ func (s *server) certificate(t *testing.T, site apachecfg.Site) {
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
 	chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	s.put(t, site.HTTPS.Certificate, 0o644, chain)
-	s.put(t, site.HTTPS.Key, 0o600, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	s.Put(t, site.HTTPS.Certificate, 0o644, chain)
+	s.Put(t, site.HTTPS.Key, 0o600, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 	s.authority = x509.NewCertPool()
 	s.authority.AppendCertsFromPEM(chain)
 }

@@ -36,7 +36,7 @@ func TestOnDebian13(t *testing.T) {
 	t.Run("rolling restart", func(t *testing.T) { rolling(t, s) })
 	t.Run("HTTPS", func(t *testing.T) { https(t, s) })
 	t.Run("front end", func(t *testing.T) { frontEndServes(t, s) })
-	require.Empty(t, s.root(t, "grep -h -B3 'exit signal' /var/log/apache2/*error.log || true"), "no child crashed")
+	require.Empty(t, s.Root(t, "grep -h -B3 'exit signal' /var/log/apache2/*error.log || true"), "no child crashed")
 }
 
 // TestOnDebian12 shows that the same files serve on the older release.
@@ -87,13 +87,13 @@ func serves(t *testing.T, s *server, site apachecfg.Site, base string) {
 func logs(t *testing.T, s *server, base string) {
 	const log = "/var/log/apache2/shop-access.log"
 	s.get(t, base+"/before-rotation")
-	before := s.root(t, "systemctl show -p MainPID -p StateChangeTimestampMonotonic apache2")
-	s.root(t, "logrotate --force "+apachecfg.LogrotatePath)
+	before := s.Root(t, "systemctl show -p MainPID -p StateChangeTimestampMonotonic apache2")
+	s.Root(t, "logrotate --force "+apachecfg.LogrotatePath)
 	s.get(t, base+"/after-rotation")
-	require.Equal(t, before, s.root(t, "systemctl show -p MainPID -p StateChangeTimestampMonotonic apache2"), "no reload")
-	require.Contains(t, s.root(t, "cat "+log+".1"), "/before-rotation")
-	require.NotContains(t, s.root(t, "cat "+log), "/before-rotation")
-	require.Contains(t, s.root(t, "cat "+log), "/after-rotation")
+	require.Equal(t, before, s.Root(t, "systemctl show -p MainPID -p StateChangeTimestampMonotonic apache2"), "no reload")
+	require.Contains(t, s.Root(t, "cat "+log+".1"), "/before-rotation")
+	require.NotContains(t, s.Root(t, "cat "+log), "/before-rotation")
+	require.Contains(t, s.Root(t, "cat "+log), "/after-rotation")
 }
 
 func servesFiles(t *testing.T, s *server, base string) {
@@ -173,7 +173,7 @@ func forwards(t *testing.T, s *server, base string) {
 
 func maintenance(t *testing.T, s *server, base string) {
 	off := func() {
-		s.root(t, "rm -f /srv/shop/shared/maintenance /srv/shop/current/public/system/maintenance.html")
+		s.Root(t, "rm -f /srv/shop/shared/maintenance /srv/shop/current/public/system/maintenance.html")
 	}
 	defer off()
 	for on, shown := range map[string]string{
@@ -181,7 +181,7 @@ func maintenance(t *testing.T, s *server, base string) {
 		"echo '<h1>Back at noon</h1>' >/srv/shop/current/public/system/maintenance.html":                "Back at noon",
 		"cd /srv/shop; echo Tomorrow >current/public/system/maintenance.html; touch shared/maintenance": "Tomorrow",
 	} {
-		s.root(t, on)
+		s.Root(t, on)
 		for _, path := range []string{"/", "/x?y=1", "/books/1", "/robots.txt", "/system/maintenance.html", "/up/x"} {
 			a := s.get(t, base+path)
 			require.Equal(t, http.StatusServiceUnavailable, a.StatusCode, path)
@@ -197,8 +197,8 @@ func maintenance(t *testing.T, s *server, base string) {
 		off()
 		require.Equal(t, http.StatusOK, s.get(t, base+"/x").StatusCode)
 	}
-	s.root(t, "touch /srv/shop/shared/maintenance; mv /srv/shop/shared/maintenance.html /root/")
-	defer s.root(t, "mv /root/maintenance.html /srv/shop/shared/")
+	s.Root(t, "touch /srv/shop/shared/maintenance; mv /srv/shop/shared/maintenance.html /root/")
+	defer s.Root(t, "mv /root/maintenance.html /srv/shop/shared/")
 	a := s.get(t, base+"/x")
 	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode, "without a page too")
 	require.Equal(t, []string{"120"}, a.Header.Values("Retry-After"))
@@ -206,7 +206,7 @@ func maintenance(t *testing.T, s *server, base string) {
 }
 
 func loopbackOnly(t *testing.T, s *server, base string) {
-	out := s.root(t, `exec 2>&1
+	out := s.Root(t, `exec 2>&1
 ask() { perl -MIO::Socket::INET -e '
 	$s = IO::Socket::INET->new("127.0.0.1:8088") or die; print $s "GET $ARGV[0] HTTP/1.0\r\nHost: any\r\n$ARGV[1]\r\n\r\n"; print <$s>' "$@"; }
 ask /up "X-Forwarded-For: 6.6.6.6"
@@ -218,7 +218,7 @@ ask /balancer-manager "X-Secret: " | head -1`)
 	require.Contains(t, out, "ParentServerConfigGeneration")
 	require.Contains(t, out, "HTTP/1.1 403 Forbidden\r\nHTTP/1.1 403 Forbidden")
 	require.NotEmpty(t, s.get(t, base+"/balancer-manager").Seen.Process, "to visitors it is a path of the app")
-	require.Equal(t, "640 root www-data\n", s.root(t, "stat -c '%a %U %G' /etc/apache2/shop.secret"))
+	require.Equal(t, "640 root www-data\n", s.Root(t, "stat -c '%a %U %G' /etc/apache2/shop.secret"))
 }
 
 func https(t *testing.T, s *server) {
@@ -274,8 +274,8 @@ backend app
 `
 
 func frontEndServes(t *testing.T, s *server) {
-	s.put(t, "/etc/haproxy/haproxy.cfg", 0o644, []byte(haproxy))
-	s.root(t, "systemctl restart haproxy")
+	s.Put(t, "/etc/haproxy/haproxy.cfg", 0o644, []byte(haproxy))
+	s.Root(t, "systemctl restart haproxy")
 	site := frontEnd()
 	s.certificate(t, site)
 	site = s.serve(t, site)

@@ -61,19 +61,19 @@ func goldens(t *testing.T, s *server) {
 	ca := newAuthority(t)
 	cert, key := ca.sign(t, time.Now().Add(time.Hour), "www.shop.example", "api.shop.example", "shop.example")
 	inner, innerKey := ca.sign(t, time.Now().Add(time.Hour), "app.shop.internal", "www.shop.example", "blog.shop.example")
-	s.root(t, "mkdir -p /etc/app")
-	s.put(t, "/etc/haproxy/shop.pem", 0o600, append(cert, key...))
-	s.put(t, "/etc/haproxy/app-ca.pem", 0o644, ca.pem)
-	s.put(t, "/etc/app/cert.pem", 0o644, inner)
-	s.put(t, "/etc/app/key.pem", 0o644, innerKey)
+	s.Root(t, "mkdir -p /etc/app")
+	s.Put(t, "/etc/haproxy/shop.pem", 0o600, append(cert, key...))
+	s.Put(t, "/etc/haproxy/app-ca.pem", 0o644, ca.pem)
+	s.Put(t, "/etc/app/cert.pem", 0o644, inner)
+	s.Put(t, "/etc/app/key.pem", 0o644, innerKey)
 	for name, serves := range map[string]func(*testing.T, *server, haproxycfg.Config, *authority){
 		"frontend": frontEndServes, "array": arrayServes, "edge": edgeServes, "passthrough": passThroughServes,
 		"reencrypt": reEncryptServes, "database": databaseServes,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.root(t, "rm -f /etc/app/proxy /var/tmp/unready")
+			s.Root(t, "rm -f /etc/app/proxy /var/tmp/unready")
 			if name == "passthrough" {
-				s.root(t, "touch /etc/app/proxy")
+				s.Root(t, "touch /etc/app/proxy")
 			}
 			c := here(golden[name]())
 			var list []string
@@ -84,8 +84,8 @@ func goldens(t *testing.T, s *server) {
 			}
 			slices.Sort(list)
 			list = slices.Compact(list)
-			s.root(t, "systemd-run --quiet --unit farm /opt/app "+strings.Join(list, " "))
-			defer s.root(t, "systemctl stop farm")
+			s.Root(t, "systemd-run --quiet --unit farm /opt/app "+strings.Join(list, " "))
+			defer s.Root(t, "systemctl stop farm")
 			for _, a := range list {
 				s.reachable(t, addr(a))
 			}
@@ -237,7 +237,7 @@ func edgeServes(t *testing.T, s *server, _ haproxycfg.Config, ca *authority) {
 
 // cookies shows that a server that joins gets visitors who stay with it, and keeps them while it is drained.
 func cookies(t *testing.T, s *server, www traffic.Target) {
-	s.root(t, "systemctl start app@127.0.1.77:3000")
+	s.Root(t, "systemctl start app@127.0.1.77:3000")
 	s.reachable(t, addr("127.0.1.77:3000"))
 	b := here(edge()).Backends[0]
 	require.NoError(t, s.Join(t.Context(), b, haproxycfg.Server{Name: "late", Addr: addr("127.0.1.77:3000"), Weight: 256}))
@@ -279,16 +279,16 @@ func reEncryptServes(t *testing.T, s *server, _ haproxycfg.Config, ca *authority
 
 	// A server whose certificate has another name is not believed, and gets nothing.
 	wrong, wrongKey := ca.sign(t, time.Now().Add(time.Hour), "other.shop.internal")
-	right := s.root(t, "cat /etc/app/cert.pem; echo --; cat /etc/app/key.pem")
+	right := s.Root(t, "cat /etc/app/cert.pem; echo --; cat /etc/app/key.pem")
 	cert, key, _ := strings.Cut(right, "--\n")
 	defer func() {
-		s.put(t, "/etc/app/cert.pem", 0o644, []byte(cert))
-		s.put(t, "/etc/app/key.pem", 0o644, []byte(key))
+		s.Put(t, "/etc/app/cert.pem", 0o644, []byte(cert))
+		s.Put(t, "/etc/app/key.pem", 0o644, []byte(key))
 	}()
-	s.put(t, "/etc/app/cert.pem", 0o644, wrong)
-	s.put(t, "/etc/app/key.pem", 0o644, wrongKey)
-	s.root(t, "systemctl restart app@127.0.1.78:8443")
-	defer s.root(t, "systemctl stop app@127.0.1.78:8443")
+	s.Put(t, "/etc/app/cert.pem", 0o644, wrong)
+	s.Put(t, "/etc/app/key.pem", 0o644, wrongKey)
+	s.Root(t, "systemctl restart app@127.0.1.78:8443")
+	defer s.Root(t, "systemctl stop app@127.0.1.78:8443")
 	s.reachable(t, addr("127.0.1.78:8443"))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -299,7 +299,7 @@ func reEncryptServes(t *testing.T, s *server, _ haproxycfg.Config, ca *authority
 
 func databaseServes(t *testing.T, s *server, _ haproxycfg.Config, _ *authority) {
 	promote := func(a string) {
-		s.root(t, "echo "+a+" >/var/tmp/source")
+		s.Root(t, "echo "+a+" >/var/tmp/source")
 		name := map[string]string{"127.0.1.51:3306": "db-1", "127.0.2.51:3306": "db-2"}[a]
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

@@ -22,14 +22,14 @@ import (
 func accepted(t *testing.T, s *server) {
 	ca := newAuthority(t)
 	cert, key := ca.sign(t, time.Now().Add(time.Hour), "www.shop.example")
-	s.put(t, "/etc/haproxy/shop.pem", 0o600, append(cert, key...))
-	s.put(t, "/etc/haproxy/app-ca.pem", 0o644, ca.pem)
-	s.root(t, "printf '1\\n' >"+haproxycfg.StatePath)
+	s.Put(t, "/etc/haproxy/shop.pem", 0o600, append(cert, key...))
+	s.Put(t, "/etc/haproxy/app-ca.pem", 0o644, ca.pem)
+	s.Root(t, "printf '1\\n' >"+haproxycfg.StatePath)
 	for name := range golden {
 		file, err := os.ReadFile(filepath.Join("testdata", name+".cfg"))
 		require.NoError(t, err)
-		s.put(t, "/tmp/golden.cfg", 0o644, file)
-		s.root(t, "haproxy -c -dW -f /tmp/golden.cfg")
+		s.Put(t, "/tmp/golden.cfg", 0o644, file)
+		s.Root(t, "haproxy -c -dW -f /tmp/golden.cfg")
 	}
 }
 
@@ -88,7 +88,7 @@ func preflight(t *testing.T, s *server) {
 	}, `frontend "web" Rules[0]: HAProxy says of line`, "placed after")
 	refused(func(c *config) { c.Version = 9000 }, "config: Version needs 90.0, host has "+s.version.String())
 
-	s.root(t, "systemd-run --quiet --unit busy /opt/app 127.0.0.1:8999")
+	s.Root(t, "systemd-run --quiet --unit busy /opt/app 127.0.0.1:8999")
 	s.reachable(t, addr("127.0.0.1:8999"))
 	taken := func(c *config) { c.Stats.Bind = addr("127.0.0.1:8999") }
 	refused(taken, "stats: Bind 127.0.0.1:8999: another program listens on 127.0.0.1:8999")
@@ -101,14 +101,14 @@ func preflight(t *testing.T, s *server) {
 	refused(secure, "/etc/haproxy/pair.pem", "there is none in it")
 	cert, _ := ca.sign(t, time.Now().Add(time.Hour), "www.shop.example")
 	_, other := ca.sign(t, time.Now().Add(time.Hour), "www.shop.example")
-	s.put(t, "/etc/haproxy/pair.pem", 0o600, append(cert, other...))
+	s.Put(t, "/etc/haproxy/pair.pem", 0o600, append(cert, other...))
 	refused(secure, "inconsistencies between private key and certificate")
 	cert, key := ca.sign(t, time.Now().Add(-time.Hour), "www.shop.example")
-	s.put(t, "/etc/haproxy/pair.pem", 0o600, append(cert, key...))
+	s.Put(t, "/etc/haproxy/pair.pem", 0o600, append(cert, key...))
 	refused(secure, "is valid from")
 
 	rollsBack(t, s, taken)
-	s.root(t, "systemctl stop busy haproxy")
+	s.Root(t, "systemctl stop busy haproxy")
 	s.reload(t, good)
 	require.Equal(t, http.StatusOK, s.ask8000(t, "/").StatusCode, "one that is stopped is started")
 }
@@ -117,7 +117,7 @@ func preflight(t *testing.T, s *server) {
 func rollsBack(t *testing.T, s *server, change func(*config)) {
 	broken := s.shop()
 	change(&broken)
-	text := s.root(t, "cat "+haproxycfg.ConfigPath)
+	text := s.Root(t, "cat "+haproxycfg.ConfigPath)
 	load := during(t, traffic.Load{Target: s.target(8000)}, func() {
 		err := haproxycfg.Load(t.Context(), s.Machine.Host, broken)
 		var failed *haproxycfg.ReloadError
@@ -126,14 +126,14 @@ func rollsBack(t *testing.T, s *server, change func(*config)) {
 		t.Log(err)
 	})
 	require.Empty(t, load.Failed, load.Last)
-	require.Equal(t, text, s.root(t, "cat "+haproxycfg.ConfigPath))
+	require.Equal(t, text, s.Root(t, "cat "+haproxycfg.ConfigPath))
 	s.reload(t, s.shop())
 }
 
 // worker is the process that serves.
 func (s *server) worker(t *testing.T) string {
 	t.Helper()
-	return s.root(t, `perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/haproxy/admin.sock") or die; print $s "show info\n"; /^Pid: / and print while <$s>'`)
+	return s.Root(t, `perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/haproxy/admin.sock") or die; print $s "show info\n"; /^Pid: / and print while <$s>'`)
 }
 
 // operates goes from one configuration to the next by plans, under load.
@@ -222,7 +222,7 @@ func remembers(t *testing.T, s *server) {
 	require.Empty(t, report.Failed, "%s: a server that is down gets nothing from the new process either", report.Last)
 	require.Zero(t, report.By[app(1).String()])
 	s.unready(t)
-	s.root(t, "systemctl restart haproxy")
+	s.Root(t, "systemctl restart haproxy")
 	require.NoError(t, s.Await(ctx, "app", "app-1", haproxycfg.Stat.Usable), "what was drained once is not drained at a start")
 }
 

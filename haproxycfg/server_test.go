@@ -3,19 +3,14 @@
 package haproxycfg_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
-	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/siteblocks/siteblocks/site/traffic"
 	"github.com/stretchr/testify/require"
@@ -41,40 +36,16 @@ func newServer(t testing.TB, image string, version haproxycfg.Version) *server {
 	m := localtest.Server(t, localtest.Options{Name: "web-1", Image: image, Ports: []uint16{80, 443, 8000},
 		Packages: []string{"haproxy", "openssl"}})
 	s := &server{Machine: m, Runtime: haproxycfg.Runtime{Host: m.Host}, version: version}
-	s.put(t, "/opt/app", 0o755, buildApp(t))
-	s.put(t, "/etc/systemd/system/app@.service", 0o644, []byte(appUnit))
-	s.root(t, "systemctl daemon-reload")
+	s.Put(t, "/opt/app", 0o755, localtest.Build(t, "build", "./testdata/app"))
+	s.Put(t, "/etc/systemd/system/app@.service", 0o644, []byte(appUnit))
+	s.Root(t, "systemctl daemon-reload")
 	return s
-}
-
-func buildApp(t testing.TB) []byte {
-	path := filepath.Join(t.TempDir(), "app")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./testdata/app")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	app, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return app
-}
-
-func (s *server) put(t testing.TB, path string, mode os.FileMode, content []byte) {
-	t.Helper()
-	require.NoError(t, sshx.Upload(t.Context(), s.Machine.Host, sshx.File{Path: path, Mode: mode, Root: true}, bytes.NewReader(content)))
-}
-
-// root runs a script and returns what it printed.
-func (s *server) root(t testing.TB, script string) string {
-	t.Helper()
-	var out bytes.Buffer
-	require.NoError(t, s.Machine.Host.Run(t.Context(), sshx.Script{Text: "set -e\n" + script, Root: true, Stdout: &out, Stderr: &out}), &out)
-	return out.String()
 }
 
 // start starts the servers at the addresses and waits until they accept connections.
 func (s *server) start(t testing.TB, list ...netip.AddrPort) {
 	t.Helper()
-	s.root(t, "systemctl start"+units(list))
+	s.Root(t, "systemctl start"+units(list))
 	for _, a := range list {
 		s.reachable(t, a)
 	}
@@ -102,7 +73,7 @@ func (s *server) reachable(t testing.TB, a netip.AddrPort) {
 // ready says which servers answer 503 to everything.
 func (s *server) unready(t testing.TB, list ...netip.AddrPort) {
 	t.Helper()
-	s.root(t, "echo '"+strings.TrimSpace(strings.ReplaceAll(units(list), "app@", ""))+"' >/var/tmp/unready.new; mv /var/tmp/unready.new /var/tmp/unready")
+	s.Root(t, "echo '"+strings.TrimSpace(strings.ReplaceAll(units(list), "app@", ""))+"' >/var/tmp/unready.new; mv /var/tmp/unready.new /var/tmp/unready")
 }
 
 // reload makes HAProxy serve with the configuration.

@@ -34,7 +34,7 @@ type visitors struct{ busy, idle traffic.Report }
 
 func (s *server) visit(t *testing.T, change func(*traffic.Load), work func()) visitors {
 	t.Helper()
-	s.root(t, ":>/var/tmp/posts; chmod 666 /var/tmp/posts")
+	s.Root(t, ":>/var/tmp/posts; chmod 666 /var/tmp/posts")
 	busy := traffic.Load{Target: s.target(8000), Path: "/?ms=20", Clients: 20, Rate: 200, PostEvery: 10, By: "X-Server"}
 	change(&busy)
 	idle := traffic.Load{Target: s.target(8000), Path: "/", Clients: 100, Rate: 50}
@@ -59,7 +59,7 @@ func asIs(*traffic.Load) {}
 func (s *server) once(t *testing.T, r traffic.Report) {
 	t.Helper()
 	count := map[string]int{}
-	for _, id := range strings.Fields(s.root(t, "cat /var/tmp/posts")) {
+	for _, id := range strings.Fields(s.Root(t, "cat /var/tmp/posts")) {
 		count[id]++
 		require.Equal(t, 1, count[id], "POST %s", id)
 	}
@@ -148,8 +148,8 @@ backend app
 
 func (s *server) naive(t *testing.T) {
 	t.Helper()
-	s.put(t, haproxycfg.ConfigPath, 0o640, []byte(naive))
-	s.root(t, "systemctl restart haproxy; sleep 1; cp "+haproxycfg.ConfigPath+" "+haproxycfg.GoodPath)
+	s.Put(t, haproxycfg.ConfigPath, 0o640, []byte(naive))
+	s.Root(t, "systemctl restart haproxy; sleep 1; cp "+haproxycfg.ConfigPath+" "+haproxycfg.GoodPath)
 }
 
 func reloads(t *testing.T, s *server) {
@@ -160,7 +160,7 @@ func reloads(t *testing.T, s *server) {
 
 func plainReloads(t *testing.T, s *server) {
 	for range rounds() {
-		s.root(t, "systemctl reload haproxy; sleep 1")
+		s.Root(t, "systemctl reload haproxy; sleep 1")
 	}
 }
 
@@ -192,12 +192,12 @@ func plainJoins(t *testing.T, s *server) {
 		for _, n := range []string{"5", "6"} {
 			s.ask(t, "add server app/app-"+n+" 127.0.1."+n+":3000 check inter 400ms; enable health app/app-"+n+"; enable server app/app-"+n)
 		}
-		s.root(t, "sleep 2")
+		s.Root(t, "sleep 2")
 		for _, n := range []string{"5", "6"} {
 			s.ask(t, "set server app/app-"+n+" state maint")
 			s.ask(t, "shutdown sessions server app/app-"+n)
 		}
-		s.root(t, "sleep 1")
+		s.Root(t, "sleep 1")
 		for _, n := range []string{"5", "6"} {
 			s.ask(t, "del server app/app-"+n)
 		}
@@ -207,7 +207,7 @@ func plainJoins(t *testing.T, s *server) {
 // ask sends a line to the runtime socket, as one does by hand.
 func (s *server) ask(t *testing.T, line string) {
 	t.Helper()
-	s.root(t, `perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/haproxy/admin.sock") or die; print $s "`+line+`\n"; local $/; <$s>'`)
+	s.Root(t, `perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/haproxy/admin.sock") or die; print $s "`+line+`\n"; local $/; <$s>'`)
 }
 
 func leaves(t *testing.T, s *server) {
@@ -226,9 +226,9 @@ func leaves(t *testing.T, s *server) {
 func plainLeaves(t *testing.T, s *server) {
 	for range rounds() {
 		s.ask(t, "add server app/app-5 127.0.1.5:3000; enable server app/app-5")
-		s.root(t, "sleep 1")
+		s.Root(t, "sleep 1")
 		s.ask(t, "set server app/app-5 state maint; shutdown sessions server app/app-5")
-		s.root(t, "sleep 1")
+		s.Root(t, "sleep 1")
 		s.ask(t, "del server app/app-5")
 	}
 }
@@ -236,7 +236,7 @@ func plainLeaves(t *testing.T, s *server) {
 // kills ends each process once, without a warning; systemd starts it again after a second.
 func kills(t *testing.T, s *server) {
 	for _, a := range apps(1, 4) {
-		s.root(t, "sleep 0.5; systemctl kill -s KILL app@"+a.String()+"; sleep 2")
+		s.Root(t, "sleep 0.5; systemctl kill -s KILL app@"+a.String()+"; sleep 2")
 	}
 }
 
@@ -250,7 +250,7 @@ func restarts(t *testing.T, s *server) {
 			require.NoError(t, s.Drain(ctx, "app", name))
 			require.NoError(t, s.Await(ctx, "app", name, func(st haproxycfg.Stat) bool { return st.Current == 0 }))
 			require.NoError(t, s.Maint(ctx, "app", name))
-			s.root(t, "systemctl restart app@"+app(n).String())
+			s.Root(t, "systemctl restart app@"+app(n).String())
 			s.reachable(t, app(n))
 			require.NoError(t, s.Ready(ctx, "app", name))
 			require.NoError(t, s.Await(ctx, "app", name, haproxycfg.Stat.Usable))
@@ -261,9 +261,9 @@ func restarts(t *testing.T, s *server) {
 func plainRestarts(t *testing.T, s *server) {
 	for range (rounds() + 3) / 4 {
 		for n := 1; n <= 4; n++ {
-			s.root(t, "systemctl restart app@"+app(n).String())
+			s.Root(t, "systemctl restart app@"+app(n).String())
 			s.reachable(t, app(n))
-			s.root(t, "sleep 1")
+			s.Root(t, "sleep 1")
 		}
 	}
 }
@@ -279,14 +279,14 @@ func impatient(s *server) haproxycfg.Config {
 // hang stops a process that goes on to accept connections, while work runs.
 func hang(t *testing.T, s *server, work func()) {
 	unit := "app@" + app(1).String()
-	s.root(t, "systemctl kill -s STOP "+unit+"; sleep 3")
+	s.Root(t, "systemctl kill -s STOP "+unit+"; sleep 3")
 	var once sync.Once
-	again := func() { once.Do(func() { s.root(t, "systemctl kill -s CONT "+unit) }) }
+	again := func() { once.Do(func() { s.Root(t, "systemctl kill -s CONT "+unit) }) }
 	defer again()
 	work()
-	s.root(t, "sleep 1")
+	s.Root(t, "sleep 1")
 	again()
-	s.root(t, "sleep 1")
+	s.Root(t, "sleep 1")
 }
 
 func hangs(t *testing.T, s *server) {
@@ -300,7 +300,7 @@ func hangs(t *testing.T, s *server) {
 func plainHangs(t *testing.T, s *server) {
 	hang(t, s, func() {
 		for range 3 {
-			s.root(t, "systemctl reload haproxy; sleep 1")
+			s.Root(t, "systemctl reload haproxy; sleep 1")
 		}
 	})
 }

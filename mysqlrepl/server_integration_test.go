@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -47,9 +46,9 @@ func startServer(t *testing.T, flavor mysqlrepl.Flavor) *server {
 	}
 	s := &server{Machine: localtest.Server(t, localtest.Options{Name: "db-1", Packages: packages})}
 	if flavor == mysqlrepl.MySQL {
-		s.must(t, installMySQL)
+		s.Root(t, installMySQL)
 	}
-	s.must(t, "systemctl start "+unit(flavor)+"\n"+startRelay)
+	s.Root(t, "systemctl start "+unit(flavor)+"\n"+startRelay)
 	s.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if network != "unix" || address != socket {
 			return nil, fmt.Errorf("dialled %s %s", network, address)
@@ -89,17 +88,6 @@ func (s *server) run(t *testing.T, script string) (status int, output string) {
 	return 0, out.String()
 }
 
-func (s *server) must(t *testing.T, script string) {
-	t.Helper()
-	status, output := s.run(t, script)
-	require.Zero(t, status, tail(output))
-}
-
-func (s *server) put(t *testing.T, path, text string) {
-	t.Helper()
-	require.NoError(t, sshx.Upload(t.Context(), s.Host, sshx.File{Path: path, Mode: 0o644, Root: true}, strings.NewReader(text)))
-}
-
 func flavors(t *testing.T, test func(*testing.T, *server, mysqlrepl.Flavor)) {
 	for _, flavor := range []mysqlrepl.Flavor{mysqlrepl.MariaDB, mysqlrepl.MySQL} {
 		t.Run(string(flavor), func(t *testing.T) { test(t, startServer(t, flavor), flavor) })
@@ -127,14 +115,14 @@ func TestServerAcceptsGoldens(t *testing.T) {
 			seen++
 			text, err := config.Render()
 			require.NoError(t, err)
-			s.put(t, "/tmp/check.cnf", text)
+			s.Put(t, "/tmp/check.cnf", 0o644, []byte(text))
 			code, output := s.run(t, check)
 			require.Zero(t, code, "%s: %s", name, tail(output))
 			require.NotContains(t, output, "[ERROR]", name)
 		}
 		require.NotZero(t, seen)
 		// The check itself is able to refuse.
-		s.put(t, "/tmp/check.cnf", "[mysqld]\nbinlog_fromat = ROW\n")
+		s.Put(t, "/tmp/check.cnf", 0o644, []byte("[mysqld]\nbinlog_fromat = ROW\n"))
 		code, _ := s.run(t, check)
 		require.NotZero(t, code)
 	})
@@ -149,8 +137,8 @@ func TestServerRunsWithTheFile(t *testing.T) {
 		text, err := config.Render()
 		require.NoError(t, err)
 		software, _ := mysqlrepl.SoftwareFor(mysqlrepl.Debian13, flavor)
-		s.put(t, software.Config, text)
-		s.must(t, "systemctl restart "+software.Service)
+		s.Put(t, software.Config, 0o644, []byte(text))
+		s.Root(t, "systemctl restart "+software.Service)
 		db := s.wait(t)
 		for name, want := range map[string]string{
 			"server_id": "7", "log_bin": "1", "binlog_expire_logs_seconds": "129600", "innodb_buffer_pool_size": "268435456",

@@ -5,8 +5,6 @@ package s3backup_test
 import (
 	"bytes"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/moby/moby/client"
@@ -51,7 +49,7 @@ func runOn(t *testing.T, o localtest.Options, prepare, pattern string) {
 	root := func(text string, stdin []byte) error {
 		return m.Host.Run(t.Context(), sshx.Script{Text: text, Root: true, Stdin: bytes.NewReader(stdin), Stdout: t.Output(), Stderr: t.Output()})
 	}
-	require.NoError(t, root("cat > /root/s3backup.test && chmod +x /root/s3backup.test", binary(t)))
+	require.NoError(t, root("cat > /root/s3backup.test && chmod +x /root/s3backup.test", localtest.Build(t, "test", "-c", "-tags", "integration", ".")))
 	require.NoError(t, root(prepare, nil))
 	run := "cd /root && exec env"
 	for name, value := range map[string]string{
@@ -65,18 +63,6 @@ func runOn(t *testing.T, o localtest.Options, prepare, pattern string) {
 		run += " -test.v"
 	}
 	require.NoError(t, root(run, nil))
-}
-
-func binary(t *testing.T) []byte {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "s3backup.test")
-	command := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "integration", "-o", file, ".")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	output, err := command.CombinedOutput()
-	require.NoError(t, err, string(output))
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	return text
 }
 
 // network finds the network on which the site's S3 server is.
