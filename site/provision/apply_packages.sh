@@ -44,10 +44,15 @@ choose() { # name|name…: sets $chosen to those that are to be installed, $unkn
 }
 
 repair() { # what a killed dpkg left behind
-	[ -n "$(dpkg --audit)" ] || [ -n "$(find /var/lib/dpkg/updates -name '[0-9]*' -print -quit)" ] || return 0
+	if [ -z "$(dpkg --audit)" ] && [ -z "$(find /var/lib/dpkg/updates -name '[0-9]*' -print -quit)" ]; then
+		rm -f "$V/sealed"
+		return
+	fi
 	echo "dpkg was interrupted: it is repaired first"
-	unlocked dpkg --force-confdef --force-confold --configure -a || apt -f install
+	sealed "$(cat "$V/sealed" 2>/dev/null)" configure # what was not to start does not start now
 }
+
+configure() { unlocked dpkg --force-confdef --force-confold --configure -a || apt -f install; }
 
 update() {
 	apt_updated=1
@@ -71,11 +76,7 @@ packages() { # "no start" or nothing, name|name…
 	fi
 	[ -z "$unknown" ] || { echo "apt offers no package$unknown"; return 1; }
 	[ -n "$chosen" ] || return 0
-	[ -z "$seal" ] || seal || return
-	install_chosen
-	status=$?
-	unseal
-	return "$status"
+	sealed "$seal" install_chosen
 }
 
 install_chosen() {
@@ -83,6 +84,16 @@ install_chosen() {
 	[ -z "$apt_updated" ] || return 1
 	echo "once more, with fresh package lists"
 	update && apt --no-install-recommends install $chosen
+}
+
+sealed() { # "no start" or nothing, function; the mark stays until all that it installs is configured
+	[ -n "$1" ] || { "$2"; return; }
+	printf '%s' "$1" >"$V/sealed" && seal || return
+	"$2"
+	status=$?
+	unseal
+	[ "$status" != 0 ] || rm -f "$V/sealed"
+	return "$status"
 }
 
 seal() { # packages ask policy-rc.d whether they may start their services; the host's own one is kept and put back
