@@ -52,7 +52,14 @@ repair() { # what a killed dpkg left behind
 	sealed "$(cat "$V/sealed" 2>/dev/null)" configure # what was not to start does not start now
 }
 
-configure() { unlocked dpkg --force-confdef --force-confold --configure -a || apt -f install; }
+configure() {
+	unlocked dpkg --force-confdef --force-confold --configure -a
+	configured=$?
+	# What was killed while it was unpacked cannot be configured, and apt takes it for installed.
+	chosen=$(dpkg-query -W -f='${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
+	[ -z "$chosen" ] || install_chosen --reinstall || return
+	[ "$configured" = 0 ] || apt -f install
+}
 
 update() {
 	apt_updated=1
@@ -79,11 +86,11 @@ packages() { # "no start" or nothing, name|name…
 	sealed "$seal" install_chosen
 }
 
-install_chosen() {
-	apt --no-install-recommends install $chosen && return
+install_chosen() { # options for apt
+	apt --no-install-recommends "$@" install $chosen && return
 	[ -z "$apt_updated" ] || return 1
 	echo "once more, with fresh package lists"
-	update && apt --no-install-recommends install $chosen
+	update && apt --no-install-recommends "$@" install $chosen
 }
 
 sealed() { # "no start" or nothing, function; the mark stays until all that it installs is configured

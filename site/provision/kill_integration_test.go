@@ -115,6 +115,15 @@ func TestHalfConfiguredPackage(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "install packages tree (tree (unpacked))\n", result.Plan.String())
 	unchanged(t, m.Host, state)
+	// What a dpkg writes before it unpacks, and before it is done with that: it stays of one that was killed.
+	for _, status := range []string{"half-installed", "unpacked"} {
+		output(t, m.Host, "sed -i '/^Package: tree$/,/^$/s/^Status: .*/Status: install reinstreq "+status+"/' /var/lib/dpkg/status; rm /usr/bin/tree")
+		result, err = up(t, m.Host, state)
+		require.NoError(t, err)
+		require.Equal(t, "install packages tree (tree ("+status+"))\n", result.Plan.String())
+		require.Contains(t, output(t, m.Host, "tree --version"), "tree")
+		unchanged(t, m.Host, state)
+	}
 	_, err = up(t, m.Host, steps(provision.Packages{Names: []string{"no-such-package|none-either"}}))
 	require.ErrorContains(t, err, "apt offers no package no-such-package|none-either")
 }
