@@ -43,11 +43,10 @@ choose() { # name|name…: sets $chosen to those that are to be installed, $unkn
 	done
 }
 
+interrupted() { [ -n "$(dpkg --audit)" ] || [ -n "$(find /var/lib/dpkg/updates -name '[0-9]*' -print -quit)" ]; }
+
 repair() { # what a killed dpkg left behind
-	if [ -z "$(dpkg --audit)" ] && [ -z "$(find /var/lib/dpkg/updates -name '[0-9]*' -print -quit)" ]; then
-		rm -f "$V/sealed"
-		return
-	fi
+	interrupted || return 0
 	echo "dpkg was interrupted: it is repaired first"
 	sealed "$(cat "$V/sealed" 2>/dev/null)" configure # what was not to start does not start now
 }
@@ -99,7 +98,6 @@ sealed() { # "no start" or nothing, function; the mark stays until all that it i
 	"$2"
 	status=$?
 	unseal
-	[ "$status" != 0 ] || rm -f "$V/sealed"
 	return "$status"
 }
 
@@ -111,6 +109,7 @@ seal() { # packages ask policy-rc.d whether they may start their services; the h
 }
 
 unseal() {
+	[ ! -e "$V/sealed" ] || interrupted || rm -f "$V/sealed"
 	[ -d "$V/policy" ] || return 0
 	if [ -e "$V/policy/policy-rc.d" ]; then
 		cp -a "$V/policy/policy-rc.d" /usr/sbin/policy-rc.d || return
