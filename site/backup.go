@@ -134,10 +134,15 @@ func (o Operator) Backups(ctx context.Context) ([]s3backup.Entry, error) {
 	return store.List(ctx)
 }
 
-// PruneBackups deletes what Site.Backup.Keep does not keep; with dry it only says what it would do, and why. Servers
+// PruneOptions say what PruneBackups does. The zero value deletes nothing.
+type PruneOptions struct {
+	Delete bool // what the decisions do not keep is deleted
+}
+
+// PruneBackups says which backups Site.Backup.Keep does not keep, and why, and deletes them where it is told to. Servers
 // may not delete: it is the operator's.
-func (o Operator) PruneBackups(ctx context.Context, dry bool) (all []s3backup.Decision, err error) {
-	if dry {
+func (o Operator) PruneBackups(ctx context.Context, opts PruneOptions) (all []s3backup.Decision, err error) {
+	if !opts.Delete {
 		store, err := o.BackupStore(ctx)
 		if err != nil {
 			return nil, err

@@ -75,7 +75,7 @@ func TestDataSurvivesItsServer(t *testing.T) {
 // downAndUp: what is written is there again after the servers were given back and the bucket was kept.
 func downAndUp(t *testing.T, o site.Operator, v *visitor) {
 	v.sign(t, "Zoe", "just before the end.")
-	require.NoError(t, o.Down(t.Context(), true))
+	require.NoError(t, o.Down(t.Context(), site.DownOptions{}))
 	again, err := o.Up(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, again.Restored)
@@ -165,7 +165,7 @@ func commandLine(t *testing.T, o site.Operator, id string) {
 	require.NoError(t, json.Unmarshal([]byte(say(0, "backup", "list", "-json")), &listed))
 	require.Greater(t, len(listed), 1)
 	require.Contains(t, say(0, "backup", "verify", id), "is good")
-	require.Contains(t, say(0, "backup", "prune", "-dry"), "keep backup "+id)
+	require.Contains(t, say(0, "backup", "prune"), "keep backup "+id)
 	require.Contains(t, say(0, "backup", "prune"), "keep backup "+id)
 	var status struct {
 		Backups struct {

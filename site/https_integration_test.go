@@ -90,6 +90,6 @@ func TestHTTPS(t *testing.T) {
 	v.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool, ServerName: o.Site.Domain}
 	require.Equal(t, http.StatusOK, v.get(t, "/").StatusCode)
 	upAgain(t, o)
-	require.NoError(t, o.Down(t.Context(), false))
+	require.NoError(t, o.Down(t.Context(), site.DownOptions{DeleteData: true}))
 	gone(t, o)
 }

@@ -50,7 +50,7 @@ func TestUpKilled(t *testing.T) {
 			killUp(t, o, m.step, m.state)
 			r := converges(t, o)
 			require.Contains(t, newVisitor(t, r.URL).get(t, "/").body, "</html>")
-			require.NoError(t, o.Down(t.Context(), false))
+			require.NoError(t, o.Down(t.Context(), site.DownOptions{DeleteData: true}))
 			gone(t, o)
 		})
 	}

@@ -297,10 +297,10 @@ func untold(t *testing.T, o site.Operator, j *journal) {
 }
 
 func down(t *testing.T, o site.Operator) {
-	require.NoError(t, o.Down(t.Context(), false))
+	require.NoError(t, o.Down(t.Context(), site.DownOptions{DeleteData: true}))
 	gone(t, o)
 	st, err := o.Status(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "missing", st.Servers[0].State)
-	require.NoError(t, o.Down(t.Context(), false), "down twice is no error")
+	require.NoError(t, o.Down(t.Context(), site.DownOptions{DeleteData: true}), "down twice is no error")
 }

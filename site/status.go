@@ -3,7 +3,6 @@ package site
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -137,36 +136,4 @@ func (o Operator) Logs(ctx context.Context, server string, follow bool, w io.Wri
 		script += " -f"
 	}
 	return h.Run(ctx, sshx.Script{Text: script, Root: true, Stdout: w})
-}
-
-// Down ends the site's servers and removes everything else that belongs to it. With keepData its bucket stays, with
-// releases, secrets and backups in it, to which a last one is added: the next Up continues from there. Where that backup
-// fails nothing is removed.
-func (o Operator) Down(ctx context.Context, keepData bool) error {
-	there, err := o.Cloud.Servers(ctx, o.Site.Name)
-	if err != nil {
-		return err
-	}
-	if len(there) > 0 {
-		err = o.locked(ctx, "down", func(ctx context.Context, b bucket) error {
-			if keepData {
-				if err := o.lastBackup(ctx, b, there); err != nil {
-					return err
-				}
-			}
-			return o.terminate(ctx, there)
-		})
-	}
-	if err != nil {
-		return err
-	}
-	return o.step("", "remove network and storage", func() error { return o.Cloud.Delete(ctx, o.Site.Name, keepData) })
-}
-
-func (o Operator) terminate(ctx context.Context, servers []ec2x.Server) error {
-	ids := make([]string, len(servers))
-	for i, s := range servers {
-		ids[i] = s.ID
-	}
-	return o.step("", fmt.Sprintf("terminate %d servers", len(ids)), func() error { return o.Cloud.Terminate(ctx, ids...) })
 }

@@ -4,17 +4,33 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/siteblocks/siteblocks/site"
 )
 
+// agentVerbs are the agent's verbs, with the number of words that each takes at most.
+var agentVerbs = map[string]int{
+	"version": 0, "database": 0, "check-web": 0, "boot": 0, "converge": 0, "report": 0, "data": 0,
+	"install": 1, "migrate": 1, "remove": math.MaxInt, "backup": 1, "verify": 1, "restore": 2,
+}
+
 // agent runs a verb on a server of the site. Its output is for the operator's program: an event a line, then the answer.
 func (c *command) agent(ctx context.Context) error {
-	if len(c.args) == 0 {
-		return fmt.Errorf("%w: agent VERB", errUsage)
+	name := c.args[0]
+	most, known := agentVerbs[name]
+	words := c.args[1:]
+	for len(words) < 2 {
+		words = append(words, "")
 	}
-	if c.args[0] == "version" {
+	switch {
+	case !known, len(c.args)-1 > most, c.check && name != "database",
+		name == "backup" && words[0] != "" && words[0] != "shrink",
+		name == "restore" && words[1] != "" && words[1] != "replace":
+		return c.misused(fmt.Sprintf("%q is not understood", c.args))
+	}
+	if name == "version" {
 		return nil // that it runs is what is asked
 	}
 	var mu sync.Mutex
@@ -31,23 +47,19 @@ func (c *command) agent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	release := ""
-	if len(c.args) > 1 {
-		release = c.args[1]
-	}
-	switch c.args[0] {
+	switch name {
 	case "database":
-		return a.Database(ctx, release == "-check" || c.check)
+		return a.Database(ctx, c.check)
 	case "check-web":
 		return a.CheckWeb(ctx)
 	case "boot":
 		return a.Boot(ctx)
 	case "install":
-		return a.Install(ctx, release)
+		return a.Install(ctx, words[0])
 	case "remove":
 		return a.Remove(ctx, c.args[1:]...)
 	case "migrate":
-		return a.Migrate(ctx, release)
+		return a.Migrate(ctx, words[0])
 	case "converge":
 		return a.Converge(ctx)
 	case "report":
@@ -57,7 +69,7 @@ func (c *command) agent(ctx context.Context) error {
 		}
 		return out.Encode(map[string]any{"answer": r})
 	case "data", "backup", "verify", "restore":
-		return c.agentData(ctx, a, c.args[0], c.args[1:])
+		return c.agentData(ctx, a, name, words)
 	}
-	return fmt.Errorf("%w: agent: there is no verb %q", errUsage, c.args[0])
+	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -16,49 +15,12 @@ import (
 	"github.com/siteblocks/siteblocks/site"
 )
 
-// backupFlags are those of the verbs below "backup".
-type backupFlags struct {
-	shrink, replace, dry bool
-	before               string
-}
-
-const backupUsage = `now [-shrink] | list | verify [BACKUP] | restore [-replace] [-before TIME] [BACKUP] | prune [-dry]`
-
-func (c *command) backup(ctx context.Context) error {
+// word is the verb's only word, or empty.
+func (c *command) word() string {
 	if len(c.args) == 0 {
-		return fmt.Errorf("%w: backup %s", errUsage, backupUsage)
+		return ""
 	}
-	verb := c.args[0]
-	var o backupFlags
-	f := flag.NewFlagSet("backup "+verb, flag.ContinueOnError)
-	f.SetOutput(c.stderr)
-	f.BoolVar(&c.json, "json", c.json, "print JSON: events as lines, or the answer")
-	f.DurationVar(&c.wait, "wait", c.wait, "how long to wait for another operator")
-	f.BoolVar(&o.shrink, "shrink", false, "now: accept that the data lost more than half of its size")
-	f.BoolVar(&o.replace, "replace", false, "restore: the data that is there may be replaced")
-	f.StringVar(&o.before, "before", "", "restore: the newest backup before this time: 8:00 (the last one), 2026-11-25 08:00, or with a zone 2026-11-25T08:00:00Z")
-	f.BoolVar(&o.dry, "dry", false, "prune: only say what would be deleted")
-	if err := f.Parse(c.args[1:]); err != nil {
-		return fmt.Errorf("%w: backup %s", errUsage, backupUsage)
-	}
-	id := f.Arg(0)
-	named := verb == "verify" || verb == "restore"
-	if f.NArg() > 1 || id != "" && !named {
-		return fmt.Errorf("%w: backup %s", errUsage, backupUsage)
-	}
-	switch verb {
-	case "now":
-		return c.backupNow(ctx, o)
-	case "list":
-		return c.backupList(ctx)
-	case "verify":
-		return c.backupVerify(ctx, id)
-	case "restore":
-		return c.backupRestore(ctx, id, o)
-	case "prune":
-		return c.backupPrune(ctx, o)
-	}
-	return fmt.Errorf("%w: backup %s", errUsage, backupUsage)
+	return c.args[0]
 }
 
 // answer prints v as JSON where that is asked for, else by text.
@@ -70,10 +32,10 @@ func (c *command) answer(v any, text func()) error {
 	return nil
 }
 
-func (c *command) backupNow(ctx context.Context, f backupFlags) error {
+func (c *command) backupNow(ctx context.Context) error {
 	var m s3backup.Manifest
 	err := c.with(func(o site.Operator) (err error) {
-		m, err = o.BackupNow(ctx, f.shrink)
+		m, err = o.BackupNow(ctx, c.shrink)
 		return err
 	})
 	if err != nil {
@@ -132,10 +94,10 @@ func (c *command) backupList(ctx context.Context) error {
 	})
 }
 
-func (c *command) backupVerify(ctx context.Context, id string) error {
+func (c *command) backupVerify(ctx context.Context) error {
 	var v s3backup.Verdict
 	err := c.with(func(o site.Operator) (err error) {
-		v, err = o.VerifyBackup(ctx, id)
+		v, err = o.VerifyBackup(ctx, c.word())
 		return err
 	})
 	if err != nil {
@@ -144,18 +106,23 @@ func (c *command) backupVerify(ctx context.Context, id string) error {
 	return c.answer(v, func() { fmt.Fprintln(c.stdout, v) })
 }
 
-func (c *command) backupRestore(ctx context.Context, id string, f backupFlags) error {
-	which := s3backup.Select{ID: id}
-	if f.before != "" {
-		at, err := moment(f.before, time.Now())
-		if err != nil || id != "" {
-			return fmt.Errorf("%w: backup restore: -before %q is no time, or stands beside a backup's name", errUsage, f.before)
+func (c *command) backupRestore(ctx context.Context) error {
+	which := s3backup.Select{ID: c.word()}
+	if c.before != "" {
+		at, err := moment(c.before, time.Now())
+		if err != nil || which.ID != "" {
+			return c.misused(fmt.Sprintf("-before %q is no time, or stands beside a backup's name", c.before))
 		}
 		which.Before = at
 	}
+	if c.replace {
+		if err := c.confirm("What was written to " + c.site.Name + " since that backup is lost."); err != nil {
+			return err
+		}
+	}
 	var r site.Restored
 	err := c.with(func(o site.Operator) (err error) {
-		r, err = o.Restore(ctx, which, f.replace)
+		r, err = o.Restore(ctx, which, c.replace)
 		return err
 	})
 	if errors.Is(err, s3backup.ErrNoBackup) {
@@ -188,10 +155,15 @@ func moment(text string, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-func (c *command) backupPrune(ctx context.Context, f backupFlags) error {
+func (c *command) backupPrune(ctx context.Context) error {
+	if c.delete {
+		if err := c.confirm("Backups of " + c.site.Name + " that its retention does not keep are deleted; backup prune lists them."); err != nil {
+			return err
+		}
+	}
 	var decisions []s3backup.Decision
 	err := c.with(func(o site.Operator) (err error) {
-		decisions, err = o.PruneBackups(ctx, f.dry)
+		decisions, err = o.PruneBackups(ctx, site.PruneOptions{Delete: c.delete})
 		return err
 	})
 	if err != nil {
@@ -206,22 +178,17 @@ func (c *command) backupPrune(ctx context.Context, f backupFlags) error {
 
 // agentData runs the agent's verbs about the data.
 func (c *command) agentData(ctx context.Context, a site.Agent, verb string, args []string) error {
-	has := func(word string) bool { return slices.Contains(args, word) }
-	id := ""
-	if len(args) > 0 {
-		id = args[0]
-	}
 	var answer any
 	var err error
 	switch verb {
 	case "data":
 		answer, err = a.Data(ctx)
 	case "backup":
-		answer, err = a.Backup(ctx, has("shrink"))
+		answer, err = a.Backup(ctx, args[0] == "shrink")
 	case "verify":
-		answer, err = a.VerifyBackup(ctx, id)
+		answer, err = a.VerifyBackup(ctx, args[0])
 	case "restore":
-		answer, err = a.Restore(ctx, id, has("replace"))
+		answer, err = a.Restore(ctx, args[0], args[1] == "replace")
 	}
 	if err != nil || c.log {
 		return err
@@ -244,7 +211,7 @@ func printBackups(w io.Writer, b *site.BackupStatus) {
 		fmt.Fprintf(w, "\nbackups: %d, %s; last %s ago, in %.1f s; %s\n", b.Count, s3backup.Size(b.Bytes), time.Duration(b.AgeSeconds)*time.Second, b.TookSeconds, verified)
 	}
 	if b.Prunable > 0 {
-		fmt.Fprintf(w, "backup prune would delete %d of them\n", b.Prunable)
+		fmt.Fprintf(w, "backup prune -delete would delete %d of them\n", b.Prunable)
 	}
 	for _, warning := range b.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", warning)

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -35,40 +36,17 @@ func Main(s site.Site) int {
 // command is one invocation.
 type command struct {
 	site   site.Site
-	args   []string
-	json   bool
+	verb   verb
+	args   []string // words after the verb
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
-	wait   time.Duration
-	keep   bool
-	follow bool
-	check  bool
-	log    bool
-}
+	ask    func() bool // tells whether a person sits at stdin
 
-type verb struct {
-	name, args, help string
-	run              func(*command, context.Context) error
-}
-
-func verbs() []verb {
-	return []verb{
-		{"plan", "", "what up would do; changes nothing", (*command).plan},
-		{"up", "", "launch, provision and deploy whatever is missing", (*command).up},
-		{"status", "[-json]", "the whole site on one screen", (*command).status},
-		{"deploy", "", "pack the code, upload it, restart one process after the other", (*command).deploy},
-		{"rollback", "", "back to the last good release", (*command).rollback},
-		{"releases", "", "what was deployed", (*command).releases},
-		{"backup", "now|list|verify|restore|prune", "the data in the bucket: make, list, prove, bring back, thin out", (*command).backup},
-		{"maintenance", "on|off", "the maintenance page", (*command).maintenance},
-		{"ssh", "SERVER [COMMAND…]", "a shell on a server, or one command there", (*command).ssh},
-		{"logs", "[-follow] [SERVER]", "the newest lines of every service", (*command).logs},
-		{"render", "SERVER", "the files that the site puts on a server", (*command).render},
-		{"diagram", "", "the site as SVG", (*command).diagram},
-		{"down", "[-keep-data]", "remove the site", (*command).down},
-		{"agent", "VERB", "what the program does on the site's servers", (*command).agent},
-	}
+	json, follow, all, check, log                   bool
+	deleteData, skipBackup, delete, replace, shrink bool
+	before                                          string
+	wait                                            time.Duration
 }
 
 func run(ctx context.Context, s site.Site, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -76,36 +54,62 @@ func run(ctx context.Context, s site.Site, args []string, stdin io.Reader, stdou
 		usage(s, stdout)
 		return 0
 	}
-	for _, v := range verbs() {
-		if v.name != args[0] {
-			continue
-		}
-		c := &command{site: s, stdin: stdin, stdout: stdout, stderr: stderr}
-		if err := c.parse(v, args[1:]); err != nil {
-			return 2
-		}
-		return c.exit(ctx, v.run(c, ctx))
+	v, words := find(args)
+	if v.run == nil {
+		fmt.Fprintf(stderr, "%s: there is no verb %q; see help\n", s.Name, strings.Join(args[:min(len(args), 2)], " "))
+		return 2
 	}
-	fmt.Fprintf(stderr, "%s: there is no verb %q; see help\n", s.Name, args[0])
-	return 2
+	c := &command{site: s, verb: v, stdin: stdin, stdout: stdout, stderr: stderr}
+	c.ask = c.terminal
+	if err := c.parse(words); err != nil {
+		return c.exit(ctx, err)
+	}
+	return c.exit(ctx, v.run(c, ctx))
 }
 
-func (c *command) parse(v verb, args []string) error {
-	f := flag.NewFlagSet(v.name, flag.ContinueOnError)
-	f.SetOutput(c.stderr)
-	f.BoolVar(&c.json, "json", false, "print JSON: events as lines, or the answer")
-	f.DurationVar(&c.wait, "wait", time.Minute, "how long to wait for another operator")
-	f.BoolVar(&c.keep, "keep-data", false, "down: keep the bucket with releases and secrets")
-	f.BoolVar(&c.follow, "follow", false, "logs: go on until interrupted")
-	f.BoolVar(&c.check, "check", false, "agent database: only look")
-	f.BoolVar(&c.log, "log", false, "agent: print what is done as text, for the journal")
-	err := f.Parse(args)
-	c.args = f.Args()
-	return err
+// parse takes the flags and words apart, in any order; what the verb does not know is refused. "--" ends the flags.
+func (c *command) parse(args []string) error {
+	f := flag.NewFlagSet(c.verb.name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	for _, add := range c.verb.flags {
+		add(c, f)
+	}
+	for {
+		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return c.misused("")
+		} else if err != nil {
+			return c.misused(err.Error())
+		}
+		read := len(args) - f.NArg()
+		if f.NArg() == 0 {
+			break
+		}
+		if c.verb.command && len(c.args) == 0 || read > 0 && args[read-1] == "--" {
+			c.args = append(c.args, f.Args()...)
+			break
+		}
+		c.args = append(c.args, f.Arg(0))
+		args = f.Args()[1:]
+	}
+	switch n := len(c.args); {
+	case n < c.verb.least:
+		return c.misused("a word is missing")
+	case n > c.verb.most:
+		return c.misused(fmt.Sprintf("%q is not understood", c.args[c.verb.most]))
+	}
+	return nil
 }
 
 // errUsage is a mistake in the arguments.
 var errUsage = errors.New("usage")
+
+// misused is an errUsage with the verb's usage.
+func (c *command) misused(fact string) error {
+	if fact != "" {
+		fact += "; "
+	}
+	return fmt.Errorf("%s: %s%w: %s", c.verb.name, fact, errUsage, c.verb.usage())
+}
 
 func (c *command) exit(ctx context.Context, err error) int {
 	switch {
@@ -126,10 +130,10 @@ func usage(s site.Site, w io.Writer) {
 	fmt.Fprintf(w, "%s runs the site %s.\n\n", s.Name, s.Domain)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, v := range verbs() {
-		fmt.Fprintf(t, "  %s %s\t%s\n", v.name, v.args, v.help)
+		fmt.Fprintf(t, "  %s\t%s\n", v.usage(), v.help)
 	}
 	_ = t.Flush()
-	fmt.Fprintln(w, "\nEvery verb takes -json; those that change something take -wait DURATION (1m).")
+	fmt.Fprintln(w, "\nFlags: -json prints JSON, events as lines or the answer; -wait DURATION waits for another operator (1m).")
 }
 
 // operator runs the site on the machine's own Docker.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,20 +55,98 @@ func TestWithoutDocker(t *testing.T) {
 	require.True(t, json.Valid([]byte(plan)))
 }
 
-func TestWrongArguments(t *testing.T) {
-	for _, args := range [][]string{{"upp"}, {"maintenance"}, {"maintenance", "perhaps"}, {"ssh"}, {"render"}, {"up", "-no-such-flag"}, {"agent"}} {
+// TestWhatAVerbDoesNotKnowIsRefused tries words and flags that no verb, or another verb, knows, before and after words.
+func TestWhatAVerbDoesNotKnowIsRefused(t *testing.T) {
+	wrong := [][]string{
+		{"upp"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
+		{"agent"}, {"agent", "nothing"}, {"agent", "converge", "now"}, {"agent", "backup", "all"}, {"agent", "restore", "x", "perhaps"}, {"agent", "boot", "-check"},
+		{"backup"}, {"backup", "everything"}, {"backup", "-json"}, {"backup", "prune", "-dry"}, {"backup", "restore", "-before", "soon"}, {"backup", "restore", "x", "-before", "8:00"},
+		{"down", "-keep-data"}, {"down", "-delete-data=perhaps"}, {"down", "-delete-data", "-skip-backup"}, {"logs", "web-1", "web-2"},
+		{"plan", "-wait", "1m"}, {"deploy", "-delete-data"}, {"up", "--", "-json"},
+	}
+	for _, v := range verbs() {
+		if v.most == 0 {
+			wrong = append(wrong, append(strings.Fields(v.name), "shop"), append(strings.Fields(v.name), "shop", "-json"), append(strings.Fields(v.name), ""))
+		}
+		if v.name != "agent" {
+			wrong = append(wrong, append(strings.Fields(v.name), "-no-such-flag"))
+		}
+		if !v.command {
+			wrong = append(wrong, append(strings.Fields(v.name), "web-1", "-no-such-flag"), append(strings.Fields(v.name), "web-1", "--no-such-flag=1"))
+		}
+	}
+	for _, args := range wrong {
 		status, stdout, stderr := invoke(t, nil, args...)
 		require.Equal(t, 2, status, args)
 		require.Empty(t, stdout, args)
 		require.NotEmpty(t, stderr, args)
+		if v, _ := find(args); v.run != nil {
+			require.Contains(t, stderr, "usage: "+v.usage(), args)
+		}
 	}
+}
+
+func TestFlagsStandBeforeAndAfterWords(t *testing.T) {
+	for _, args := range [][]string{{"-follow", "-all", "web-1"}, {"web-1", "-follow", "--all"}, {"-follow", "web-1", "-all"}, {"-follow", "-all", "--", "web-1"}} {
+		c := &command{verb: named(t, "logs")}
+		require.NoError(t, c.parse(args), args)
+		require.True(t, c.follow && c.all, args)
+		require.Equal(t, []string{"web-1"}, c.args)
+	}
+	c := &command{verb: named(t, "ssh")}
+	require.NoError(t, c.parse([]string{"web-1", "ls", "-l", "--", "-json"}))
+	require.Equal(t, []string{"web-1", "ls", "-l", "--", "-json"}, c.args, "a command's flags are its own")
+	require.Equal(t, time.Minute, func() time.Duration {
+		c := &command{verb: named(t, "up")}
+		require.NoError(t, c.parse(nil))
+		return c.wait
+	}())
+}
+
+func named(t *testing.T, name string) verb {
+	t.Helper()
+	v, _ := find(strings.Fields(name))
+	require.NotNil(t, v.run, name)
+	return v
+}
+
+func TestDestroyingIsSpeltOutAndConfirmed(t *testing.T) {
+	for _, args := range []string{"down -delete-data", "down -skip-backup", "backup prune -delete", "backup restore -replace"} {
+		for typed, goesOn := range map[string]bool{"shop\n": true, "yes\n": false, "": false, "shop 2\n": false} {
+			v, words := find(strings.Fields(args))
+			var stderr bytes.Buffer
+			t.Setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
+			c := &command{site: site.Site{Name: "shop"}, verb: v, stdin: strings.NewReader(typed), stdout: io.Discard, stderr: &stderr, ask: func() bool { return true }}
+			require.NoError(t, c.parse(words))
+			err := v.run(c, t.Context())
+			require.Contains(t, stderr.String(), "Type the site's name to go on: ", args)
+			if goesOn {
+				require.ErrorContains(t, err, "no Docker engine answers", args)
+			} else {
+				require.ErrorContains(t, err, "nothing was changed", args)
+			}
+		}
+		status, _, stderr := invoke(t, nil, strings.Fields(args)...)
+		require.Equal(t, 1, status)
+		require.NotContains(t, stderr, "Type", "nobody sits there")
+		require.Contains(t, stderr, "no Docker engine answers")
+	}
+	for _, args := range []string{"down", "backup prune", "backup restore"} {
+		v, words := find(strings.Fields(args))
+		c := &command{site: site.Site{Name: "shop"}, verb: v, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, ask: func() bool { t.Error(args); return true }}
+		require.NoError(t, c.parse(words))
+		require.ErrorContains(t, v.run(c, t.Context()), "no Docker engine answers", "what destroys nothing asks nothing")
+	}
+}
+
+func TestWrongArguments(t *testing.T) {
 	status, _, stderr := invoke(t, nil, "render", "web-9")
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, `"web-9"`)
 	status, stdout, _ := invoke(t, nil)
 	require.Zero(t, status, "without arguments it says what it can do")
 	for _, v := range verbs() {
-		require.Contains(t, stdout, "  "+v.name+" ")
+		require.Contains(t, stdout, "  "+v.usage()+" ")
 	}
 }
 

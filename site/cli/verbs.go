@@ -188,16 +188,13 @@ func (c *command) releases(ctx context.Context) error {
 }
 
 func (c *command) maintenance(ctx context.Context) error {
-	if len(c.args) != 1 || c.args[0] != "on" && c.args[0] != "off" {
-		return fmt.Errorf("%w: maintenance on|off", errUsage)
+	if c.args[0] != "on" && c.args[0] != "off" {
+		return c.misused(fmt.Sprintf("%q is not understood", c.args[0]))
 	}
 	return c.with(func(o site.Operator) error { return o.SetMaintenance(ctx, c.args[0] == "on") })
 }
 
 func (c *command) ssh(ctx context.Context) error {
-	if len(c.args) == 0 {
-		return fmt.Errorf("%w: ssh SERVER [COMMAND…]", errUsage)
-	}
 	return c.with(func(o site.Operator) error {
 		h, err := o.Host(ctx, c.args[0])
 		if err != nil {
@@ -224,9 +221,6 @@ func (c *command) logs(ctx context.Context) error {
 }
 
 func (c *command) render(context.Context) error {
-	if len(c.args) != 1 {
-		return fmt.Errorf("%w: render SERVER", errUsage)
-	}
 	files, err := c.site.Render(c.args[0])
 	if err != nil {
 		return err
@@ -253,7 +247,24 @@ func (c *command) diagram(context.Context) error {
 }
 
 func (c *command) down(ctx context.Context) error {
-	return c.with(func(o site.Operator) error { return o.Down(ctx, c.keep) })
+	if c.deleteData && c.skipBackup {
+		return c.misused("-delete-data and -skip-backup exclude each other")
+	}
+	var loss string
+	switch {
+	case c.deleteData:
+		loss = "Every backup and release of " + c.site.Name + " is deleted, with its servers and the data on them. Nothing brings them back."
+	case c.skipBackup:
+		loss = "What was written to " + c.site.Name + " since its last backup is lost."
+	}
+	if loss != "" {
+		if err := c.confirm(loss); err != nil {
+			return err
+		}
+	}
+	return c.with(func(o site.Operator) error {
+		return o.Down(ctx, site.DownOptions{DeleteData: c.deleteData, SkipBackup: c.skipBackup})
+	})
 }
 
 func (c *command) printJSON(v any) error {
