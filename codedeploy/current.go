@@ -92,6 +92,12 @@ func (s Store) MarkGood(ctx context.Context, name string) error {
 	})
 }
 
+// IsGood tells whether a release was healthy on every server once: see MarkGood.
+func (s Store) IsGood(ctx context.Context, name string) (bool, error) {
+	st, _, err := s.state(ctx)
+	return slices.Contains(st.Good, name), err
+}
+
 // change reads, changes and writes the state until nobody came between, five times at most.
 func (s Store) change(ctx context.Context, f func(*state) bool) error {
 	for range 5 {

@@ -1,14 +1,13 @@
 package site
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +29,7 @@ type Agent struct {
 	Events func(Event)
 }
 
-// NewAgent reads the server's configuration.
+// NewAgent reads the server's configuration. It refuses where s is another Site than the operator has (see Site.CheckRecord).
 func NewAgent(s Site, events func(Event)) (Agent, error) {
 	data, err := os.ReadFile(agentConfig)
 	if err != nil {
@@ -39,6 +38,9 @@ func NewAgent(s Site, events func(Event)) (Agent, error) {
 	a := Agent{Site: s, Events: events}
 	if err := json.Unmarshal(data, &a.Config); err != nil {
 		return Agent{}, fmt.Errorf("site: agent: %s: %w", agentConfig, err)
+	}
+	if len(a.Config.Site) > 0 { // older agents know nothing of it
+		return a, s.CheckRecord(a.Config.Site)
 	}
 	return a, nil
 }
@@ -146,7 +148,8 @@ func (a Agent) publish(ctx context.Context, release string) error {
 }
 
 // Converge makes the server run what the site's bucket names: release, unit and environment. Processes that run
-// something older are restarted one by one, each without a request of its own meanwhile.
+// something older are restarted one by one, each without a request of its own meanwhile. Those that are none of the
+// site's are ended once Apache does not know them any more.
 func (a Agent) Converge(ctx context.Context) error {
 	want, _, err := a.store().Current(ctx)
 	if err != nil {
@@ -165,11 +168,20 @@ func (a Agent) Converge(ctx context.Context) error {
 	if err := a.start(ctx, processes); err != nil {
 		return err
 	}
+	members, err := a.balancer().Members(ctx)
+	if err != nil {
+		return err
+	}
 	for _, p := range processes {
-		if p.Running && (p.Release != want || !p.Fresh) {
-			if err := a.restart(ctx, p.Port); err != nil {
-				return err
-			}
+		member := slices.ContainsFunc(members, func(m apachecfg.Member) bool { return m.Addr == loopback(p.Port) })
+		switch {
+		case p.Extra && !member:
+			err = a.run(ctx, "systemctl disable --now "+appUnit(p.Port))
+		case p.Running && (p.Release != want || !p.Fresh):
+			err = a.restart(ctx, p.Port, member)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := a.admit(ctx); err != nil {
@@ -188,7 +200,7 @@ func (a Agent) admit(ctx context.Context) error {
 		if !m.Drained() {
 			continue
 		}
-		if err := a.balancer().Ready(ctx, m.Addr); err != nil {
+		if err := a.readmit(ctx, m.Addr.Port()); err != nil {
 			return err
 		}
 	}
@@ -209,21 +221,20 @@ func (a Agent) CheckWeb(ctx context.Context) error {
 
 // start starts the processes that do not run, all at once, and waits for each.
 func (a Agent) start(ctx context.Context, processes []Process) error {
+	processes = slices.DeleteFunc(slices.Clone(processes), func(p Process) bool { return p.Running || p.Extra })
+	if len(processes) == 0 {
+		return nil
+	}
 	var units []string
 	for _, p := range processes {
-		if !p.Running {
-			units = append(units, appUnit(p.Port))
-		}
-	}
-	if len(units) == 0 {
-		return nil
+		units = append(units, appUnit(p.Port))
 	}
 	return a.step(fmt.Sprintf("start %d processes", len(units)), func() error {
 		if err := a.run(ctx, "systemctl reset-failed "+strings.Join(units, " ")+" 2>/dev/null || true; systemctl start --no-block "+strings.Join(units, " ")); err != nil {
 			return err
 		}
 		for _, p := range processes {
-			if err := a.healthy(ctx, p.Port); !p.Running && err != nil {
+			if err := a.healthy(ctx, p.Port); err != nil {
 				return err
 			}
 		}
@@ -231,8 +242,8 @@ func (a Agent) start(ctx context.Context, processes []Process) error {
 	})
 }
 
-// restart restarts one process while the others serve.
-func (a Agent) restart(ctx context.Context, port uint16) error {
+// restart restarts one process while the others serve; no member of the balancer has no requests.
+func (a Agent) restart(ctx context.Context, port uint16, member bool) error {
 	return a.step("restart "+appUnit(port), func() error {
 		work := func(ctx context.Context) error {
 			if err := a.run(ctx, "systemctl restart "+appUnit(port)); err != nil {
@@ -240,51 +251,31 @@ func (a Agent) restart(ctx context.Context, port uint16) error {
 			}
 			return a.healthy(ctx, port)
 		}
-		err := a.balancer().Without(ctx, loopback(port), work)
-		if errors.Is(err, apachecfg.ErrOnlyMember) {
-			return work(ctx) // nobody else answers: the sooner it is back the better
+		if !member {
+			return work(ctx)
 		}
-		return err
+		err := a.balancer().Drain(ctx, loopback(port))
+		alone := errors.Is(err, apachecfg.ErrOnlyMember) // then the sooner it is back the better
+		if err != nil && !alone {
+			return err
+		}
+		if err := work(ctx); err != nil || alone {
+			return err
+		}
+		return a.readmit(ctx, port)
 	})
 }
 
-func (a Agent) healthy(ctx context.Context, port uint16) error {
-	app := a.Site.App.withDefaults()
-	waiting, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	go func() { end(a.dies(waiting, port)) }()
-	err := a.target().HTTPHealthy(waiting, loopback(port), app.Health, app.BootTimeout)
-	if err == nil {
-		return nil
+// readmit gives a healthy process requests again. Where Apache's own check does not agree, it asks for another path than
+// this program does: the last Up was that of another App.Health.
+func (a Agent) readmit(ctx context.Context, port uint16) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	err := a.balancer().Ready(ctx, loopback(port))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w; App.Health is %s here; if it was changed, run up first", err, a.Site.App.withDefaults().Health)
 	}
-	var log bytes.Buffer // without the indented lines: where it happened matters less than what
-	_ = sshx.Local{}.Run(ctx, sshx.Script{Text: "journalctl -q -n 300 -o cat -u " + appUnit(port) + " | grep -v '^[[:space:]]' | tail -n 15", Stdout: &log})
-	return fmt.Errorf("site: process on port %d: %w\n%s", port, err, log.String())
-}
-
-// deaths are how often a process may die while it starts, until it is given up.
-const deaths = 3
-
-// dies returns when the process has died so often, or ctx ends.
-func (a Agent) dies(ctx context.Context, port uint16) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-		var out bytes.Buffer
-		err := sshx.Local{}.Run(ctx, sshx.Script{Text: "systemctl show -p NRestarts --value " + appUnit(port), Stdout: &out})
-		if err != nil {
-			continue
-		}
-		// systemd counts from the last time that it was told to start the process
-		if n, err := strconv.Atoi(strings.TrimSpace(out.String())); err == nil && n >= deaths {
-			return fmt.Errorf("it died %d times", n)
-		}
-	}
+	return err
 }
 
 func (a Agent) run(ctx context.Context, script string) error {

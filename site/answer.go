@@ -30,9 +30,13 @@ func readCertificate(certFile, keyFile string) (Certificate, error) {
 	return Certificate{string(cert), Secret(key)}, nil
 }
 
-// answerTimeout bounds how long the site may take until it answers, once its processes do: Apache asks each of them
-// every two seconds.
-const answerTimeout = 20 * time.Second
+const (
+	// answerTimeout bounds how long the site may take until it answers, once its processes do: Apache asks each of them
+	// every two seconds, on a machine that may be busy.
+	answerTimeout = time.Minute
+
+	askTimeout = 20 * time.Second // of one request
+)
 
 // awaitAnswer waits until the site answers.
 func (o Operator) awaitAnswer(ctx context.Context, front ec2x.Server) error {
@@ -53,7 +57,7 @@ func (o Operator) awaitAnswer(ctx context.Context, front ec2x.Server) error {
 
 // answers asks the site for its health path as a visitor would, at one front end.
 func (o Operator) answers(ctx context.Context, front ec2x.Server) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	addr := o.Site.address(front)
 	client := &http.Client{

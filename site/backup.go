@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -185,20 +184,14 @@ func (o Operator) VerifyBackup(ctx context.Context, id string) (s3backup.Verdict
 	return v, err
 }
 
-// onDatabase runs a verb of the agent on the database's server.
+// onDatabase runs a verb of the agent on the database's server, with an agent that is up to date.
 func (o Operator) onDatabase(ctx context.Context, answer any, words ...string) error {
-	for _, server := range o.Site.Servers() {
-		if !slices.Contains(server.Roles, RoleDB) {
-			continue
-		}
-		h, err := o.Host(ctx, server.Name)
-		if err != nil {
-			return err
-		}
-		defer h.Close()
-		return o.agent(ctx, h, answer, words...)
+	l, err := o.refreshed(ctx, RoleDB, words[0])
+	if err != nil {
+		return err
 	}
-	return errors.New("site: no server has the database")
+	defer l.close()
+	return o.agent(ctx, l.hosts[l.in.Servers[0].Name], answer, words...)
 }
 
 func (a Agent) backupStore() (s3backup.Store, error) {

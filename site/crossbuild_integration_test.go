@@ -3,9 +3,12 @@
 package site
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +30,25 @@ func TestProgramForAnotherArchitecture(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, runsOn(built, "arm64"))
 	require.False(t, runsOn(built, "amd64"))
+
+	t.Run("however it was built", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("there is nothing that could be taken as it is")
+		}
+		var agents []string
+		for i, args := range [][]string{{}, {"-ldflags", "-s -w"}, {"-trimpath"}, {"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid="}} {
+			own := filepath.Join(t.TempDir(), "program")
+			cmd := exec.Command("go", slices.Concat([]string{"build", "-o", own}, args, []string{"./testdata/small"})...)
+			cmd.Env = append(os.Environ(), "CGO_ENABLED="+strconv.Itoa((i+1)%2))
+			said, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", said)
+			blob, err := Operator{Program: own}.program(t.Context(), runtime.GOARCH)
+			require.NoError(t, err)
+			require.Equal(t, len(args) == 4, reproducible(own))
+			agents = append(agents, blob.SHA256)
+		}
+		require.Len(t, slices.Compact(agents), 1)
+	})
 
 	_, err = Operator{Program: "/bin/true"}.program(t.Context(), "arm64")
 	require.ErrorContains(t, err, "build the agent for linux/arm64")

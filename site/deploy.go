@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -18,18 +19,42 @@ func releaseStore(b bucket) codedeploy.Store {
 // Deploy packs App.Source, uploads it, lays it out on every app server, migrates the database once, and restarts the
 // processes one by one. Where the new release does not come up, all servers go back to the last good one; the
 // database is not migrated back.
+//
+// The servers' agent is first brought up to date, so that App.Build, App.Migrate and the other fields about releases are
+// those of o.Site. Everything else (App.Command, App.Env, ports, packages, Apache, the database) is left as the last Up
+// made it; Result.Pending and a warning name what differs, and Up applies it.
 func (o Operator) Deploy(ctx context.Context) (Result, error) {
 	if err := o.Site.Validate(); err != nil {
 		return Result{}, err
 	}
+	p, err := o.pack(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer p.close()
 	return o.change(ctx, "deploy", func(ctx context.Context, b bucket, l *live, r *Result) error {
-		return o.deploy(ctx, b, l, r)
+		if err := o.ready(ctx, l, r); err != nil {
+			return err
+		}
+		return o.deploy(ctx, b, l, r, p)
 	})
+}
+
+// ready brings the agents up to date and says what else Up would change.
+func (o Operator) ready(ctx context.Context, l *live, r *Result) (err error) {
+	if err := o.refresh(ctx, l, r); err != nil {
+		return err
+	}
+	r.Pending, err = o.pending(ctx, l)
+	return err
 }
 
 // Rollback goes back to the last good release before the current one.
 func (o Operator) Rollback(ctx context.Context) (Result, error) {
 	return o.change(ctx, "rollback", func(ctx context.Context, b bucket, l *live, r *Result) error {
+		if err := o.ready(ctx, l, r); err != nil {
+			return err
+		}
 		store := releaseStore(b)
 		previous, err := store.Previous(ctx)
 		if err != nil {
@@ -86,21 +111,41 @@ func (o Operator) change(ctx context.Context, verb string, f func(context.Contex
 	return r, err
 }
 
-// ensureRelease makes the first release, or makes every server run the current one.
-func (o Operator) ensureRelease(ctx context.Context, b bucket, l *live, r *Result) error {
-	current, _, err := releaseStore(b).Current(ctx)
-	if err != nil {
+// needsFirst tells whether the site's first release is to be made: none is current, or none has ever come up.
+func needsFirst(ctx context.Context, store codedeploy.Store) (bool, error) {
+	current, _, err := store.Current(ctx)
+	if err != nil || current == "" {
+		return err == nil, err
+	}
+	_, err = goodBefore(ctx, store, current)
+	if errors.Is(err, codedeploy.ErrNoGood) {
+		return true, nil
+	}
+	return false, err
+}
+
+// firstRelease packs the site's first release where it is to be made; else it is nil. Close it.
+func (o Operator) firstRelease(ctx context.Context, store codedeploy.Store) (*packed, error) {
+	if first, err := needsFirst(ctx, store); err != nil || !first {
+		return nil, err
+	}
+	p, err := o.pack(ctx)
+	return &p, err
+}
+
+// ensureRelease deploys the first release, if it was packed, or makes every server run the current one.
+func (o Operator) ensureRelease(ctx context.Context, b bucket, l *live, r *Result, first *packed) (err error) {
+	if first != nil {
+		return o.deploy(ctx, b, l, r, *first)
+	}
+	if r.Release, _, err = releaseStore(b).Current(ctx); err != nil {
 		return err
 	}
-	if current == "" {
-		return o.deploy(ctx, b, l, r)
-	}
-	r.Release = current
 	return o.rollout(ctx, b, l, r, "")
 }
 
-func (o Operator) deploy(ctx context.Context, b bucket, l *live, r *Result) error {
-	release, err := o.upload(ctx, b)
+func (o Operator) deploy(ctx context.Context, b bucket, l *live, r *Result, p packed) error {
+	release, err := o.upload(ctx, b, p)
 	if err != nil {
 		return err
 	}
@@ -129,38 +174,58 @@ func (o Operator) deploy(ctx context.Context, b bucket, l *live, r *Result) erro
 func (o Operator) stays(ctx context.Context, b bucket, what, server string, err error) error {
 	current, _, _ := releaseStore(b).Current(ctx)
 	if current == "" {
-		current = "no release"
+		return fmt.Errorf("site: %s on %q: %w\nthe site has no release yet, and visitors see the page that says so; mend what the lines above name, then run up again", what, server, err)
 	}
 	return fmt.Errorf("site: %s on %q: %w\nthe site still runs %s", what, server, err, current)
 }
 
-// upload packs the source and puts it into the bucket.
-func (o Operator) upload(ctx context.Context, b bucket) (name string, err error) {
-	file, err := os.CreateTemp("", "siteblocks-*.tar.gz")
-	if err != nil {
-		return "", err
+// packed is the source as it was packed, in a temporary file.
+type packed struct {
+	codedeploy.Packed
+	file *os.File
+}
+
+func (p packed) close() {
+	_ = p.file.Close()
+	_ = os.Remove(p.file.Name())
+}
+
+// pack packs the source. Close what it returns.
+func (o Operator) pack(ctx context.Context) (p packed, err error) {
+	if err := o.Site.checkFiles(); err != nil {
+		return p, err
 	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-	r := codedeploy.Release{Name: time.Now().UTC().Format("20060102150405"), By: o.name(), Source: o.Site.App.Source, Created: time.Now().UTC()}
+	if p.file, err = os.CreateTemp("", "siteblocks-*.tar.gz"); err != nil {
+		return p, err
+	}
 	err = o.step("", "pack "+o.Site.App.Source, func() error {
-		packed, err := codedeploy.Pack(ctx, file, codedeploy.Source{Dir: o.Site.App.Source, Revision: o.Site.App.Revision})
-		r.Revision, r.SHA256, r.Size = packed.Revision, packed.SHA256, packed.Size
+		p.Packed, err = codedeploy.Pack(ctx, p.file, codedeploy.Source{Dir: o.Site.App.Source, Revision: o.Site.App.Revision})
 		return err
 	})
 	if err != nil {
-		return "", err
+		p.close()
+		return p, fmt.Errorf("site: App.Source %q: %w", o.Site.App.Source, err)
+	}
+	return p, nil
+}
+
+// upload puts the packed source into the bucket as a release.
+func (o Operator) upload(ctx context.Context, b bucket, p packed) (name string, err error) {
+	now := time.Now().UTC()
+	r := codedeploy.Release{
+		Name: now.Format("20060102150405"), By: o.name(), Source: o.Site.App.Source, Created: now,
+		Revision: p.Revision, SHA256: p.SHA256, Size: p.Size,
 	}
 	return r.Name, o.step("", "upload release "+r.Name, func() error {
-		if _, err := file.Seek(0, 0); err != nil {
+		if _, err := p.file.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		return releaseStore(b).Put(ctx, r, file)
+		return releaseStore(b).Put(ctx, r, p.file)
 	})
 }
 
 // rollout makes every app server run the current release. Where it does not come up, the one that ran before is current
-// again; where that is not known, the last good one.
+// again; where that is not known or was never good, the last good one.
 func (o Operator) rollout(ctx context.Context, b bucket, l *live, r *Result, before string) error {
 	store := releaseStore(b)
 	failed := o.converge(ctx, l)
@@ -171,31 +236,40 @@ func (o Operator) rollout(ctx context.Context, b bucket, l *live, r *Result, bef
 		gone, err := store.Prune(ctx, keepReleases)
 		return errors.Join(err, o.remove(ctx, l, gone))
 	}
-	var err error
-	deployed := before != ""
-	if !deployed {
-		before, err = store.Previous(ctx)
+	back, err := goodBefore(ctx, store, before)
+	if errors.Is(err, codedeploy.ErrNoGood) {
+		return fmt.Errorf("%w\nno release of the site has ever come up, so there is none to go back to, and visitors see the page that says so; mend what the lines above name, then run up again (App.BootTimeout is %s)",
+			failed, o.Site.App.withDefaults().BootTimeout)
 	}
 	if err != nil || ctx.Err() != nil {
 		return errors.Join(failed, err)
 	}
 	_, etag, err := store.Current(ctx)
 	if err == nil {
-		err = store.SetCurrent(ctx, before, etag)
+		err = store.SetCurrent(ctx, back, etag)
 	}
 	if err == nil {
 		err = o.converge(ctx, l)
 	}
 	if err != nil {
-		return fmt.Errorf("%w\nand going back to release %s failed: %w", failed, before, err)
+		return fmt.Errorf("%w\nand going back to release %s failed: %w", failed, back, err)
 	}
 	bad := r.Release
-	r.Release = before
-	failed = fmt.Errorf("%w\nrelease %s was taken back: the site runs %s, as before", failed, bad, before)
-	if deployed { // else it ran well once, and may again
+	r.Release = back
+	failed = fmt.Errorf("%w\nrelease %s was taken back: the site runs %s, as before", failed, bad, back)
+	if before != "" { // else it ran well once, and may again
 		failed = errors.Join(failed, o.discard(ctx, b, l, bad))
 	}
 	return failed
+}
+
+// goodBefore is the release to go back to from the current one; ErrNoGood where there is none.
+func goodBefore(ctx context.Context, store codedeploy.Store, before string) (string, error) {
+	good, err := store.IsGood(ctx, before)
+	if err != nil || good {
+		return before, err
+	}
+	return store.Previous(ctx)
 }
 
 // discard removes a release that does not come up: nothing, Capistrano's own rollback included, is to go back to it.

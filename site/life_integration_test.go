@@ -170,18 +170,30 @@ func running(t *testing.T, o site.Operator) string {
 
 func deployAndRollback(t *testing.T, o site.Operator, v *visitor) {
 	first := running(t, o)
+	edited := o // in its program; the last up was o's
+	edited.Site.App.Migrate += " && touch log/edited"
+	edited.Site.App.Processes = 5
+	_, err := edited.Deploy(t.Context())
+	require.ErrorContains(t, err, "App.Migrate is", "the servers would run another Site than this one")
+	require.Equal(t, first, running(t, o))
+
+	edited.Program = program(t, edited.Site)
 	run := load(t, v.base.String())
-	r, err := o.Deploy(t.Context())
+	r, err := edited.Deploy(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, first, r.Release)
-	require.Equal(t, r.Release, running(t, o))
 	unharmed(t, "deploy", run)
+	onServer(t, o, "test -e /var/www/"+o.Site.Name+"/shared/log/edited") // the new program's command
+	require.Contains(t, strings.Join(r.Pending, "\n"), "web-1: update config apache2", "the fifth process waits for up")
+	require.NotContains(t, strings.Join(r.Pending, "\n"), "agent")
+	require.Equal(t, r.Release, v.whoami(t)["release"])
 
 	run = load(t, v.base.String())
 	back, err := o.Rollback(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, first, back.Release)
-	require.Equal(t, first, running(t, o))
+	require.Empty(t, back.Pending)
+	require.Equal(t, first, running(t, o), "the fifth process is gone with its program")
 	require.Equal(t, first, v.whoami(t)["release"])
 	balanced(t, v)
 	unharmed(t, "rollback", run)

@@ -40,8 +40,12 @@ func (o Operator) Plan(ctx context.Context) (Plan, error) {
 		return Plan{}, err
 	}
 	p, err := o.plan(ctx)
-	if err == nil && p.Deploy != "" {
-		err = o.Site.checkFiles()
+	if err != nil || p.Deploy == "" {
+		return p, err
+	}
+	source, err := o.pack(ctx) // a source that cannot be packed is no plan
+	if err == nil {
+		source.close()
 	}
 	return p, err
 }
@@ -83,11 +87,11 @@ func (o Operator) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Pl
 	if err := o.useCertificate(&sec); err != nil {
 		return p, err
 	}
-	current, _, err := releaseStore(b).Current(ctx)
+	first, err := needsFirst(ctx, releaseStore(b))
 	if err != nil {
 		return p, err
 	}
-	if current == "" {
+	if first {
 		p.Deploy = o.Site.App.Source
 	}
 	l, err := o.attach(ctx, there, sec, b)

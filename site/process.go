@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/siteblocks/siteblocks/codedeploy"
@@ -30,14 +31,16 @@ func (s Site) target(h sshx.Host) codedeploy.Target {
 type Process struct {
 	Port    uint16 `json:"port"`
 	Running bool   `json:"running"`
-	Release string `json:"release"` // that it runs; empty where it does not
-	Fresh   bool   `json:"fresh"`   // it runs with the unit and the environment that are on the disk
+	Release string `json:"release"`         // that it runs; empty where it does not
+	Fresh   bool   `json:"fresh"`           // it runs with the unit and the environment that are on the disk
+	Extra   bool   `json:"extra,omitempty"` // it runs, but none of the site's processes has this port; Up ends it
 }
 
 //go:embed processes.sh
 var processesScript string
 
-// Processes tells what each of the application's processes on this server runs.
+// Processes tells what each of the application's processes on this server runs: those of the site, and those that run
+// since an earlier one had other ports.
 func (a Agent) Processes(ctx context.Context) ([]Process, error) {
 	ports := a.Site.App.ports()
 	words := make([]string, len(ports))
@@ -59,6 +62,7 @@ func (a Agent) Processes(ctx context.Context) ([]Process, error) {
 		if _, err := fmt.Sscan(f[0], &p.Port); err != nil {
 			return nil, fmt.Errorf("site: processes: port %q: %w", f[0], err)
 		}
+		p.Extra = !slices.Contains(ports, p.Port)
 		if f[2] != "" {
 			p.Release = path.Base(f[2])
 		}

@@ -1,5 +1,6 @@
 want=$(sed -n 's/^Environment=.*SITE_CONFIG=//p' "$unit")
-for port; do
+running=$(systemctl list-units --plain --no-legend --state=active,activating,deactivating 'app@*.service' | sed -n 's/^app@\([0-9]*\)\.service .*/\1/p')
+for port in $(printf '%s\n' "$@" $running | sort -nu); do
   state=$(systemctl is-active "app@$port.service" || true)
   pid=$(systemctl show -p MainPID --value "app@$port.service")
   release= config=

@@ -16,8 +16,10 @@ import (
 	"github.com/siteblocks/siteblocks/site/provision"
 )
 
-// program returns the executable that runs on servers of an architecture: the operator's own where it fits, else the
-// same main package built with the Go toolchain, once for each version of the program.
+// program returns the executable that runs on servers of an architecture. It is built from the package of the
+// operator's own program, always in the same way: so programs made by go run and by go build, in whatever folder, have
+// equal agents and do not replace each other's. A program that was built in this way is taken as it is. Where there is
+// no Go or no source the operator's own is taken too, if it runs there.
 func (o Operator) program(ctx context.Context, arch string) (provision.Blob, error) {
 	own := o.Program
 	if own == "" {
@@ -26,14 +28,44 @@ func (o Operator) program(ctx context.Context, arch string) (provision.Blob, err
 			return provision.Blob{}, fmt.Errorf("site: find the running program: %w", err)
 		}
 	}
-	if runsOn(own, arch) {
+	fits := runsOn(own, arch)
+	if fits && reproducible(own) {
 		return provision.BlobFile(own)
 	}
-	built, err := crossBuild(ctx, own, arch)
-	if err != nil {
-		return provision.Blob{}, fmt.Errorf("site: build the agent for linux/%s: %w", arch, err)
+	built := ""
+	err := o.step("", "build the agent for linux/"+arch, func() (err error) {
+		built, err = crossBuild(ctx, own, arch)
+		return err
+	})
+	if err == nil {
+		return provision.BlobFile(built)
 	}
-	return provision.BlobFile(built)
+	if fits && ctx.Err() == nil {
+		if o.Log != nil {
+			o.Log.Warn("the running program itself becomes the agent", "reason", err)
+		}
+		return provision.BlobFile(own)
+	}
+	return provision.Blob{}, fmt.Errorf("site: build the agent for linux/%s: %w", arch, err)
+}
+
+// reproducible tells whether a program was built as crossBuild builds.
+func reproducible(file string) bool {
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	set := map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	f, err := elf.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return set["-trimpath"] == "true" && set["CGO_ENABLED"] == "0" && set["vcs"] == "" &&
+		f.Section(".symtab") == nil && f.Section(".note.go.buildid") == nil
 }
 
 // runsOn tells whether file is a Linux executable for the architecture.
@@ -47,7 +79,8 @@ func runsOn(file, arch string) bool {
 	return known && f.Machine == machine && (f.OSABI == elf.ELFOSABI_NONE || f.OSABI == elf.ELFOSABI_LINUX)
 }
 
-// crossBuild builds the main package of a program for Linux, below the user's cache, as the program itself was built.
+// crossBuild builds the main package of a program for Linux, below the user's cache: with the program's own tags and
+// linker flags, and without what differs from machine to machine.
 func crossBuild(ctx context.Context, own, arch string) (string, error) {
 	info, err := buildinfo.ReadFile(own)
 	if err != nil || info.Path == "" || info.Path == "command-line-arguments" {
@@ -69,12 +102,16 @@ func crossBuild(ctx context.Context, own, arch string) (string, error) {
 		return "", err
 	}
 	part := fmt.Sprintf("%s.%d", out, os.Getpid())
-	args := []string{"build", "-o", part, "-trimpath"}
+	args, ldflags := []string{"build", "-o", part, "-trimpath", "-buildvcs=false"}, "-s -w -buildid="
 	for _, s := range info.Settings {
-		if s.Key == "-tags" || s.Key == "-ldflags" {
-			args = append(args, s.Key, s.Value)
+		switch s.Key {
+		case "-tags":
+			args = append(args, "-tags", s.Value)
+		case "-ldflags":
+			ldflags = s.Value + " " + ldflags
 		}
 	}
+	args = append(args, "-ldflags", ldflags)
 	cmd := exec.CommandContext(ctx, "go", append(args, info.Path)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	if text, err := cmd.CombinedOutput(); err != nil {

@@ -5,6 +5,7 @@ package site_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,8 @@ func program(t *testing.T, s site.Site) string {
 	require.NoError(t, err)
 	out := filepath.Join(t.TempDir(), "program")
 	set := "-X main.value=" + base64.StdEncoding.EncodeToString(value)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags", set, "-o", out, "./testdata/program")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= "+set, "-o", out, "./testdata/program")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as an agent is built, so that it is taken as it is
 	said, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", said)
 	return out

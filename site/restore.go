@@ -34,6 +34,13 @@ func (o Operator) Restore(ctx context.Context, which s3backup.Select, replace bo
 		if err != nil {
 			return err
 		}
+		first, err := o.firstRelease(ctx, releaseStore(b))
+		if err != nil {
+			return err
+		}
+		if first != nil {
+			defer first.close()
+		}
 		l, err := o.launch(ctx, b, &r.Result)
 		if err != nil {
 			return err
@@ -49,7 +56,7 @@ func (o Operator) Restore(ctx context.Context, which s3backup.Select, replace bo
 		if err := o.restoreData(ctx, l, entry.ID, allowed, &r); err != nil {
 			return err
 		}
-		return o.serve(ctx, b, l, &r.Result)
+		return o.serve(ctx, b, l, &r.Result, first)
 	})
 	return r, err
 }
@@ -149,6 +156,9 @@ func (o Operator) lastBackup(ctx context.Context, b bucket, servers []ec2x.Serve
 		return err
 	}
 	defer l.close()
+	if err := o.refresh(ctx, l, &Result{}); err != nil {
+		return err
+	}
 	if err := o.pause(ctx, l); err != nil {
 		return err
 	}
@@ -201,11 +211,11 @@ func (o Operator) onEach(ctx context.Context, servers []ec2x.Server, l *live, sc
 
 // serve makes the restored site answer: the current release with its migrations, for the data may be older than it,
 // or a first one.
-func (o Operator) serve(ctx context.Context, b bucket, l *live, r *Result) error {
+func (o Operator) serve(ctx context.Context, b bucket, l *live, r *Result, first *packed) error {
 	if err := o.migrateCurrent(ctx, b, l); err != nil {
 		return fmt.Errorf("%w\nthe data is in, the site is in maintenance; run backup restore or deploy again, then maintenance off", err)
 	}
-	if err := o.ensureRelease(ctx, b, l, r); err != nil {
+	if err := o.ensureRelease(ctx, b, l, r, first); err != nil {
 		return fmt.Errorf("%w\nthe data is in, the site is in maintenance; run deploy, then maintenance off", err)
 	}
 	if err := o.end(ctx, l); err != nil {

@@ -61,7 +61,9 @@ type App struct {
 	LinkedDirs  []string
 	LinkedFiles []string
 
-	// BootTimeout bounds how long a process may take from its start to its first healthy answer. Zero: 60 s.
+	// BootTimeout bounds how long a process that starts may do nothing: be on a CPU for less than a hundredth of the
+	// time, and answer no request. From its first answer of any kind on, it bounds the time to a healthy one. A process
+	// that goes on working without an answer is given up after ten times BootTimeout. Zero: 60 s.
 	BootTimeout time.Duration
 }
 

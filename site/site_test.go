@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +17,10 @@ import (
 )
 
 func shop(t *testing.T) site.Site {
-	return site.AllInOne("shop", "www.shop.example", site.Rails(t.TempDir()))
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.ru"), nil, 0o644))
+	return site.AllInOne("shop", "www.shop.example", site.Rails(dir))
 }
 
 func TestValidateReportsEveryMistakeByItsField(t *testing.T) {
@@ -99,4 +104,13 @@ func TestPlanWithoutACloudIsThatOfANewSite(t *testing.T) {
 	require.Equal(t, "web-1", p.Launch[0].Name)
 	require.Contains(t, strings.Join(p.Hosts[0].Steps, "\n"), "configuration apache2")
 	require.False(t, p.Empty())
+}
+
+func TestPlanOfASourceThatCannotBePacked(t *testing.T) {
+	for _, app := range []site.App{{Source: t.TempDir()}, {Source: filepath.Join(t.TempDir(), "gone")}, {Source: shop(t).App.Source, Revision: "no-such-branch"}} {
+		s := shop(t)
+		s.App.Source, s.App.Revision = app.Source, app.Revision
+		_, err := site.Operator{Site: s}.Plan(t.Context())
+		require.ErrorContains(t, err, "App.Source", app)
+	}
 }

@@ -2,6 +2,7 @@ package site
 
 import (
 	_ "embed" // unavailable.html
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -55,11 +56,16 @@ func (s Site) HostState(server string, in Inputs) (provision.State, error) {
 
 // baseSteps are what every server has: the site's program as its agent.
 func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
+	return append([]provision.Step{provision.Packages{Names: s.packages(host)}}, s.agentSteps(host, in)...)
+}
+
+// agentSteps are the agent and what it knows. The program comes first, and only where its Site is the operator's: else
+// the agent that is there stays, with what it knows.
+func (s Site) agentSteps(host ec2x.Server, in Inputs) []provision.Step {
 	return []provision.Step{
-		provision.Packages{Names: s.packages(host)},
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
+		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + base64.StdEncoding.EncodeToString(s.Record())},
 		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), Mode: 0o600},
-		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version"},
 	}
 }
 
@@ -96,6 +102,9 @@ type AgentConfig struct {
 	DatabasePassword string `json:"database_password,omitempty"`
 	BalancerSecret   string `json:"balancer_secret,omitempty"`
 	BackupKey        string `json:"backup_key,omitempty"`
+
+	// Site is the operator's Site.Record: an agent whose own Site is another one does nothing.
+	Site json.RawMessage `json:"site,omitempty"`
 }
 
 func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
@@ -103,7 +112,7 @@ func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
 		Server: host.Name, Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
 		AccessKeyID: in.Storage.ServerCredentials.AccessKeyID, SecretAccessKey: in.Storage.ServerCredentials.SecretAccessKey,
 		DatabasePassword: string(in.Secrets.DatabasePassword), BalancerSecret: string(in.Secrets.BalancerSecret),
-		BackupKey: string(in.Secrets.BackupKey),
+		BackupKey: string(in.Secrets.BackupKey), Site: s.Record(),
 	}
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {

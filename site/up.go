@@ -24,6 +24,10 @@ type Result struct {
 	Launched []string `json:"launched,omitempty"` // servers
 	Restored string   `json:"restored,omitempty"` // backup that Up brought into an empty database
 	Changed  int      `json:"changed"`            // changes made on servers, over all of them
+
+	// Pending are the changes that Deploy and Rollback did not make, as "web-1: update config apache2": how the servers
+	// differ from the site's value besides its code. Up makes them.
+	Pending []string `json:"pending,omitempty"`
 }
 
 // Up makes the site what its value says: servers that are missing are launched, every server is brought to its state,
@@ -33,14 +37,12 @@ type Result struct {
 func (o Operator) Up(ctx context.Context) (Result, error) {
 	var r Result
 	err := o.locked(ctx, "up", func(ctx context.Context, b bucket) error {
-		current, _, err := releaseStore(b).Current(ctx)
+		first, err := o.firstRelease(ctx, releaseStore(b)) // what cannot be packed fails before anything is launched
 		if err != nil {
 			return err
 		}
-		if current == "" { // before anything is launched
-			if err := o.Site.checkFiles(); err != nil {
-				return err
-			}
+		if first != nil {
+			defer first.close()
 		}
 		live, err := o.launch(ctx, b, &r)
 		if err != nil {
@@ -56,9 +58,9 @@ func (o Operator) Up(ctx context.Context) (Result, error) {
 			return err
 		}
 		if r.Restored = data.Backup; anew {
-			return o.serve(ctx, b, live, &r)
+			return o.serve(ctx, b, live, &r, first)
 		}
-		if err := o.ensureRelease(ctx, b, live, &r); err != nil {
+		if err := o.ensureRelease(ctx, b, live, &r, first); err != nil {
 			return err
 		}
 		r.URL = o.Site.address(live.in.Servers[0]).url()
@@ -168,12 +170,10 @@ func dial(ctx context.Context, s ec2x.Server, sec Secrets) (*sshx.Client, error)
 func (o Operator) targets(ctx context.Context, l *live) ([]provision.Target, error) {
 	var all []provision.Target
 	for _, server := range l.in.Servers {
-		agent, err := o.program(ctx, server.Arch)
+		in, err := o.inputs(ctx, l, server)
 		if err != nil {
 			return nil, err
 		}
-		in := l.in
-		in.Agent = agent
 		state, err := o.Site.HostState(server.Name, in)
 		if err != nil {
 			return nil, err

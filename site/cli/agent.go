@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -12,7 +13,7 @@ import (
 
 // agentVerbs are the agent's verbs, with the number of words that each takes at most.
 var agentVerbs = map[string]int{
-	"version": 0, "database": 0, "check-web": 0, "boot": 0, "converge": 0, "report": 0, "data": 0,
+	"version": 1, "database": 0, "check-web": 0, "boot": 0, "converge": 0, "report": 0, "data": 0,
 	"install": 1, "migrate": 1, "remove": math.MaxInt, "backup": 1, "verify": 1, "restore": 2,
 }
 
@@ -30,8 +31,12 @@ func (c *command) agent(ctx context.Context) error {
 		name == "restore" && words[1] != "" && words[1] != "replace":
 		return c.misused(fmt.Sprintf("%q is not understood", c.args))
 	}
-	if name == "version" {
-		return nil // that it runs is what is asked
+	if name == "version" { // that it runs is what is asked, and for the Site that is expected
+		record, err := base64.StdEncoding.DecodeString(words[0])
+		if err != nil || len(record) == 0 {
+			return err
+		}
+		return c.site.CheckRecord(record)
 	}
 	var mu sync.Mutex
 	out := json.NewEncoder(c.stdout)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,9 @@ import (
 func invoke(t *testing.T, change func(*site.Site), args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	t.Setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
-	s := site.AllInOne("shop", "www.shop.example", site.Rails(t.TempDir()))
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.ru"), nil, 0o644))
+	s := site.AllInOne("shop", "www.shop.example", site.Rails(dir))
 	if change != nil {
 		change(&s)
 	}

@@ -107,6 +107,12 @@ func (c *command) changed(f func(site.Operator) (site.Result, error)) error {
 		fmt.Fprintf(c.stdout, " with the data of backup %s", r.Restored)
 	}
 	fmt.Fprintf(c.stdout, " (%s)\n%s\n", time.Since(start).Round(time.Second/10), r.URL)
+	if len(r.Pending) > 0 {
+		fmt.Fprintln(c.stdout, "\nNot applied, for only up does it; run up:")
+		for _, change := range r.Pending {
+			fmt.Fprintf(c.stdout, "  %s\n", change)
+		}
+	}
 	return nil
 }
 
