@@ -160,7 +160,9 @@ func (o Operator) Down(ctx context.Context, keepData bool) error {
 	if err != nil {
 		return err
 	}
-	return o.step("", "remove network and storage", func() error { return o.Cloud.Delete(ctx, o.Site.Name, keepData) })
+	return o.step("", "remove network and storage", func() error {
+		return o.Cloud.Delete(ctx, o.Site.Name, ec2x.DeleteOptions{Data: !keepData})
+	})
 }
 
 func (o Operator) terminate(ctx context.Context, servers []ec2x.Server) error {
