@@ -32,9 +32,17 @@ type Cloud interface {
 	// must never be the same twice.)
 	Storage(ctx context.Context, site string) (Storage, error)
 
-	// Delete removes what the site has besides servers: network, firewall, addresses and, unless keepData,
-	// its bucket with everything in it. It refuses while servers are there.
-	Delete(ctx context.Context, site string, keepData bool) error
+	// Delete removes what the site has besides servers: network, firewall and addresses. The site's bucket stays,
+	// with everything in it, unless o asks for its end. It refuses while servers are there. A site that is gone is
+	// no error.
+	Delete(ctx context.Context, site string, o DeleteOptions) error
+}
+
+// DeleteOptions say what Delete destroys for ever. The zero value destroys nothing.
+type DeleteOptions struct {
+	// Data removes the site's bucket too: every backup, release and secret in it. Zero keeps it, and a later Storage
+	// finds it again with the same content and credentials.
+	Data bool
 }
 
 // Spec says what to launch.

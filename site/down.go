@@ -42,7 +42,7 @@ func (o Operator) Down(ctx context.Context, opts DownOptions) error {
 	if opts.DeleteData {
 		what = "remove network and data"
 	}
-	return o.step("", what, func() error { return o.Cloud.Delete(ctx, o.Site.Name, !opts.DeleteData) })
+	return o.step("", what, func() error { return o.Cloud.Delete(ctx, o.Site.Name, ec2x.DeleteOptions{Data: opts.DeleteData}) })
 }
 
 func (o Operator) terminate(ctx context.Context, servers []ec2x.Server) error {

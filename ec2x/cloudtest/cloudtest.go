@@ -43,7 +43,7 @@ func Run(t *testing.T, maker Maker) {
 		{"Storage checks signatures", storageSignatures},
 		{"Storage confines the servers", storageServers},
 		{"Delete refuses while servers are there", deleteRefuses},
-		{"Delete keeps the data where asked", deleteKeepsData},
+		{"Delete keeps the data unless it is told to delete it", deleteKeepsData},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -160,13 +160,13 @@ func storageServers(t *testing.T, c ec2x.Cloud, site string) {
 
 func deleteRefuses(t *testing.T, c ec2x.Cloud, site string) {
 	s := launch(t, c, newKeys().spec(site, "web-1"))
-	require.ErrorContains(t, c.Delete(t.Context(), site, false), "servers")
+	require.ErrorContains(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{Data: true}), "servers")
 	list, err := c.Servers(t.Context(), site)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.NoError(t, c.Terminate(t.Context(), s.ID))
-	require.NoError(t, c.Delete(t.Context(), site, false))
-	require.NoError(t, c.Delete(t.Context(), site, false), "a site that is gone is no error")
+	require.NoError(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{Data: true}))
+	require.NoError(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{Data: true}), "a site that is gone is no error")
 }
 
 func deleteKeepsData(t *testing.T, c ec2x.Cloud, site string) {
@@ -174,14 +174,14 @@ func deleteKeepsData(t *testing.T, c ec2x.Cloud, site string) {
 	put(t, api, s.Bucket, "kept", "data")
 	before, err := s.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, c.Delete(t.Context(), site, true))
+	require.NoError(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{}))
 	s, api = storage(t, c, site)
 	require.Equal(t, "data", string(read(t, api, s.Bucket, "kept")))
 	after, err := s.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, before.AccessKeyID, after.AccessKeyID)
 
-	require.NoError(t, c.Delete(t.Context(), site, false))
+	require.NoError(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{Data: true}))
 	s, api = storage(t, c, site)
 	_, err = api.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: aws.String("kept")})
 	requireCode(t, err, "NoSuchKey")

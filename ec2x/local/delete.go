@@ -7,11 +7,15 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/siteblocks/siteblocks/ec2x"
 	"github.com/siteblocks/siteblocks/ec2x/local/internal/engine"
 )
 
 // Delete implements ec2x.Cloud. While servers are there the error is ErrServers and nothing is removed.
-func (c *Cloud) Delete(ctx context.Context, site string, keepData bool) error {
+func (c *Cloud) Delete(ctx context.Context, site string, o ec2x.DeleteOptions) error {
+	if err := checkName("site", site); err != nil {
+		return fmt.Errorf("local: delete: %w", err)
+	}
 	servers, err := c.Servers(ctx, site)
 	if err != nil {
 		return err
@@ -20,7 +24,7 @@ func (c *Cloud) Delete(ctx context.Context, site string, keepData bool) error {
 		return fmt.Errorf("local: delete site %q: %w: %d; terminate them first", site, ErrServers, len(servers))
 	}
 	kinds := []string{kindPort}
-	if !keepData {
+	if o.Data {
 		kinds = append(kinds, kindData)
 	}
 	errs := []error{c.removeContainers(ctx, LabelSite+"="+site, labelKind+"="+kindS3), c.removeNetworks(ctx, LabelSite+"="+site)}

@@ -44,7 +44,7 @@ func ExampleCloud() {
 	if err := cloud.Terminate(ctx, web.ID); err != nil {
 		log.Fatal(err)
 	}
-	if err := cloud.Delete(ctx, "shop", false); err != nil {
+	if err := cloud.Delete(ctx, "shop", ec2x.DeleteOptions{Data: true}); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -93,7 +93,7 @@ func TestKilled(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, res.Items, 2, "one server, one S3 server, after %d", i)
 		require.NoError(t, c.Terminate(t.Context(), s.ID))
-		require.NoError(t, c.Delete(t.Context(), site, false))
+		require.NoError(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{Data: true}))
 		requireNothing(t, engine, site)
 	}
 }
