@@ -57,6 +57,16 @@ func (o Operator) awaitAnswer(ctx context.Context, front ec2x.Server) error {
 
 // answers asks the site for its health path as a visitor would, at one front end.
 func (o Operator) answers(ctx context.Context, front ec2x.Server) error {
+	path := o.Site.App.withDefaults().Health[1:]
+	status, body, err := o.get(ctx, front, path)
+	if err == nil && status != "200 OK" {
+		err = fmt.Errorf("site: %s%s: %s: %s", o.Site.address(front).url(), path, status, body)
+	}
+	return err
+}
+
+// get asks the site for a path below its URL as a visitor would, at one front end. The body is its beginning.
+func (o Operator) get(ctx context.Context, front ec2x.Server, path string) (status, body string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	addr := o.Site.address(front)
@@ -72,20 +82,17 @@ func (o Operator) answers(ctx context.Context, front ec2x.Server) error {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, addr.url()+o.Site.App.withDefaults().Health[1:], nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, addr.url()+path, nil)
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("site: %s: %w", req.URL, err)
+		return "", "", fmt.Errorf("site: %s: %w", req.URL, err)
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("site: %s: %s: %s", req.URL, resp.Status, body)
-	}
-	return nil
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+	return resp.Status, string(text), nil
 }
 
 // entrance is where this program reaches a front end's web port.

@@ -166,7 +166,10 @@ func commandLine(t *testing.T, o site.Operator, id string) {
 	require.Greater(t, len(listed), 1)
 	require.Contains(t, say(0, "backup", "verify", id), "is good")
 	require.Contains(t, say(0, "backup", "prune"), "keep backup "+id)
-	require.Contains(t, say(0, "backup", "prune"), "keep backup "+id)
+	require.Contains(t, say(0, "backup", "prune", "-delete"), "keep backup "+id)
+	require.Equal(t, "-n\n", say(0, "ssh", "web-1", "printf", "%s\\n", "-n"))
+	say(3, "ssh", "web-1", "sh", "-c", "exit 3")
+	say(143, "ssh", "web-1", "sh", "-c", "sh -c 'kill $$'; exit $?")
 	var status struct {
 		Backups struct {
 			Last, Verified time.Time
@@ -177,6 +180,7 @@ func commandLine(t *testing.T, o site.Operator, id string) {
 	require.False(t, status.Backups.Last.IsZero())
 	require.False(t, status.Backups.Verified.IsZero())
 	require.NotNil(t, status.Backups.Age)
+	require.Regexp(t, `^`+o.Site.Name+`  http://\S+  well\n`, say(0, "status"))
 	require.Regexp(t, `(?m)^backups: \d+, .* verified that of `, say(0, "status"))
 	require.Contains(t, say(1, "backup", "restore"), "-replace")
 	require.Contains(t, say(1, "backup", "restore", "-before", "2020-01-01"), "no backup from before")

@@ -51,6 +51,7 @@ func TestLife(t *testing.T) {
 	t.Run("faults", func(t *testing.T) { faults(t, o, v) })
 	t.Run("a server boots with the release of the bucket", func(t *testing.T) { emptyDisk(t, o, v) })
 	t.Run("status", func(t *testing.T) { status(t, o) })
+	t.Run("logs", func(t *testing.T) { logs(t, o, v) })
 	t.Run("no secret is told", func(t *testing.T) { untold(t, o, j) })
 	t.Run("down leaves nothing", func(t *testing.T) { down(t, o) })
 }
@@ -290,6 +291,19 @@ func status(t *testing.T, o site.Operator) {
 	require.NotEmpty(t, said.Servers[0].Address)
 	require.Equal(t, said.Release, said.Servers[0].Release)
 	require.Equal(t, "ok", st.Servers[0].Report.Database)
+}
+
+// logs shows what visitors asked for, and the health checks, several a second, only where it is told to.
+func logs(t *testing.T, o site.Operator, v *visitor) {
+	v.get(t, "/entries?seen=in-the-log")
+	var shown, all bytes.Buffer
+	require.NoError(t, o.Logs(t.Context(), "web-1", site.LogOptions{}, &shown))
+	require.Regexp(t, `visitor \S+ "GET /entries\?seen=in-the-log HTTP/1.1" 301`, shown.String())
+	require.Regexp(t, `app@800\d .*Started GET "/entries\?seen=in-the-log"`, shown.String())
+	require.NotContains(t, shown.String(), `GET "/up"`)
+	require.NotContains(t, shown.String(), "HealthController#up")
+	require.NoError(t, o.Logs(t.Context(), "web-1", site.LogOptions{All: true}, &all))
+	require.Contains(t, all.String(), `GET "/up"`)
 }
 
 // untold looks for the site's secrets where a stranger might look.

@@ -32,6 +32,8 @@ type Process struct {
 	Port    uint16 `json:"port"`
 	Running bool   `json:"running"`
 	Release string `json:"release"`         // that it runs; empty where it does not
+	Apache  string `json:"apache"`          // how Apache's balancer has it, in its words such as "Init Ok"; empty where it has not
+	Usable  bool   `json:"usable"`          // it gets new requests
 	Fresh   bool   `json:"fresh"`           // it runs with the unit and the environment that are on the disk
 	Extra   bool   `json:"extra,omitempty"` // it runs, but none of the site's processes has this port; Up ends it
 }
@@ -77,6 +79,7 @@ type ServerReport struct {
 	Processes   []Process `json:"processes,omitempty"`
 	Maintenance bool      `json:"maintenance"`
 	Database    string    `json:"database,omitempty"` // "ok", or what is wrong
+	Apache      string    `json:"apache,omitempty"`   // "ok", or why its balancer cannot be asked
 	DiskFree    int64     `json:"disk_free_bytes"`
 	Load        string    `json:"load"` // of 1, 5 and 15 minutes
 }
@@ -89,7 +92,7 @@ func (a Agent) Report(ctx context.Context) (ServerReport, error) {
 		return ServerReport{}, fmt.Errorf("site: report: %w", err)
 	}
 	f := strings.Split(out.String(), "\n")
-	r := ServerReport{Load: f[1], Maintenance: f[2] == "on", Database: "ok"}
+	r := ServerReport{Load: f[1], Maintenance: f[2] == "on", Database: "ok", Apache: "ok"}
 	if _, err := fmt.Sscan(f[0], &r.DiskFree); err != nil {
 		return r, fmt.Errorf("site: report: free space %q: %w", f[0], err)
 	}
@@ -100,8 +103,21 @@ func (a Agent) Report(ctx context.Context) (ServerReport, error) {
 	if r.Release, err = a.target().Current(ctx); err != nil {
 		return r, err
 	}
-	r.Processes, err = a.Processes(ctx)
-	return r, err
+	if r.Processes, err = a.Processes(ctx); err != nil {
+		return r, err
+	}
+	members, err := a.balancer().Members(ctx)
+	if err != nil {
+		r.Apache = err.Error()
+	}
+	for _, m := range members {
+		for i := range r.Processes {
+			if p := &r.Processes[i]; loopback(p.Port) == m.Addr {
+				p.Apache, p.Usable = m.Status, m.Usable()
+			}
+		}
+	}
+	return r, nil
 }
 
 // agent runs a verb of the agent on a server and hands its events on; answer, if not nil, is its last line's value.

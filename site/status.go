@@ -3,7 +3,6 @@ package site
 import (
 	"context"
 	"errors"
-	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,12 +15,15 @@ import (
 
 // Status is the whole site at one moment.
 type Status struct {
-	Site    string         `json:"site"`
-	URL     string         `json:"url"`
-	Answer  string         `json:"answer"` // of the health path, as a visitor would get it: "ok", or what is wrong
-	Release string         `json:"release"`
-	Servers []ServerStatus `json:"servers"`
-	Backups *BackupStatus  `json:"backups,omitempty"`
+	Site     string         `json:"site"`
+	URL      string         `json:"url"`
+	Well     bool           `json:"well"`               // there is no problem
+	Answer   string         `json:"answer"`             // of the health path, as a visitor would get it: "ok", or what is wrong
+	Front    string         `json:"front"`              // the status that a visitor gets at URL, such as "200 OK"; empty where none came
+	Problems []string       `json:"problems,omitempty"` // what keeps the site from being well, each with its remedy where one is known
+	Release  string         `json:"release"`
+	Servers  []ServerStatus `json:"servers"`
+	Backups  *BackupStatus  `json:"backups,omitempty"`
 }
 
 // ServerStatus is one server of the site.
@@ -38,6 +40,16 @@ type ServerStatus struct {
 
 // Status looks at the site. A server that does not answer is part of the result, not an error.
 func (o Operator) Status(ctx context.Context) (Status, error) {
+	st, err := o.observe(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Problems = st.problems()
+	st.Well = len(st.Problems) == 0
+	return st, nil
+}
+
+func (o Operator) observe(ctx context.Context) (Status, error) {
 	st := Status{Site: o.Site.Name}
 	there, err := o.Cloud.Servers(ctx, o.Site.Name)
 	if err != nil {
@@ -75,6 +87,9 @@ func (o Operator) Status(ctx context.Context) (Status, error) {
 	if err := o.answers(ctx, there[0]); err != nil {
 		st.Answer = err.Error()
 	}
+	if front, _, err := o.get(ctx, there[0], ""); err == nil {
+		st.Front = front
+	}
 	wg.Wait()
 	st.Servers = append(st.Servers, reports...)
 	slices.SortFunc(st.Servers, func(a, b ServerStatus) int { return strings.Compare(a.Name, b.Name) })
@@ -94,8 +109,8 @@ func (o Operator) look(ctx context.Context, server ec2x.Server, sec Secrets) Ser
 	var report ServerReport
 	err = o.agent(ctx, h, &report, "report")
 	var exit *sshx.ExitError
-	if errors.As(err, &exit) && exit.Status == 127 { // the shell's word for a command that is not there
-		s.Error = "the server is not provisioned yet; run up"
+	if errors.As(err, &exit) && (exit.Status == 126 || exit.Status == 127) { // the shell's words for a command that is not there or cannot be run
+		s.Error = "its agent is not there, as before the first up, or cannot be run; run up"
 		return s
 	}
 	if err != nil {
@@ -121,19 +136,4 @@ func (o Operator) setMaintenance(ctx context.Context, l *live, on bool) error {
 		script = "touch " + flag
 	}
 	return o.onEach(ctx, l.with(RoleWeb), l, script)
-}
-
-// Logs writes the newest lines of the application, Apache, the database and the agent on one server; with follow it
-// goes on until ctx ends.
-func (o Operator) Logs(ctx context.Context, server string, follow bool, w io.Writer) error {
-	h, err := o.Host(ctx, server)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	script := "exec journalctl -q -o short-iso -n 100 -u 'app@*' -u apache2 -u " + o.Site.engine().Service + " -u " + bootUnit
-	if follow {
-		script += " -f"
-	}
-	return h.Run(ctx, sshx.Script{Text: script, Root: true, Stdout: w})
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x/local"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site"
 )
 
@@ -112,9 +113,12 @@ func (c *command) misused(fact string) error {
 }
 
 func (c *command) exit(ctx context.Context, err error) int {
+	var ended *sshx.ExitError
 	switch {
 	case err == nil:
 		return 0
+	case c.verb.command && errors.As(err, &ended): // it has said itself what went wrong
+		return ended.Status
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(c.stderr, "%s: %v\n", c.site.Name, err)
 		return 2

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site"
 )
 
@@ -140,6 +142,17 @@ func TestDestroyingIsSpeltOutAndConfirmed(t *testing.T) {
 		c := &command{site: site.Site{Name: "shop"}, verb: v, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, ask: func() bool { t.Error(args); return true }}
 		require.NoError(t, c.parse(words))
 		require.ErrorContains(t, v.run(c, t.Context()), "no Docker engine answers", "what destroys nothing asks nothing")
+	}
+}
+
+func TestSSHPassesTheCommandsStatusOn(t *testing.T) {
+	for _, status := range []int{1, 2, 3, 137, 255} {
+		var stderr bytes.Buffer
+		err := fmt.Errorf("site: %w", &sshx.ExitError{Host: "web-1", Status: status})
+		c := &command{verb: named(t, "ssh"), stderr: &stderr}
+		require.Equal(t, status, c.exit(t.Context(), err))
+		require.Empty(t, stderr.String())
+		require.Equal(t, 1, (&command{verb: named(t, "up"), stderr: io.Discard}).exit(t.Context(), err), "other verbs just fail")
 	}
 }
 

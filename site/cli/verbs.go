@@ -133,7 +133,15 @@ func (c *command) status(ctx context.Context) error {
 }
 
 func printStatus(w io.Writer, st site.Status) {
-	fmt.Fprintf(w, "%s  %s  answers: %s\n\n", st.Site, st.URL, st.Answer)
+	state := "well"
+	if !st.Well {
+		state = fmt.Sprintf("NOT WELL, %d problems:", len(st.Problems))
+	}
+	fmt.Fprintf(w, "%s  %s  %s\n", st.Site, st.URL, state)
+	for _, p := range st.Problems {
+		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(strings.TrimSpace(p), "\n", "\n    "))
+	}
+	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SERVER\tROLES\tADDRESS\tSTATE\tRELEASE\tPROCESSES\tDATABASE\tDISK FREE\tLOAD\tUP")
 	for _, s := range st.Servers {
@@ -149,11 +157,6 @@ func printStatus(w io.Writer, st site.Status) {
 	}
 	_ = t.Flush()
 	printBackups(w, st.Backups)
-	for _, s := range st.Servers {
-		if s.Error != "" {
-			fmt.Fprintf(w, "\n%s: %s\n", s.Name, s.Error)
-		}
-	}
 }
 
 func running(all []site.Process) (n int) {
@@ -223,7 +226,9 @@ func (c *command) logs(ctx context.Context) error {
 	if len(c.args) > 0 {
 		server = c.args[0]
 	}
-	return c.with(func(o site.Operator) error { return o.Logs(ctx, server, c.follow, c.stdout) })
+	return c.with(func(o site.Operator) error {
+		return o.Logs(ctx, server, site.LogOptions{Follow: c.follow, All: c.all}, c.stdout)
+	})
 }
 
 func (c *command) render(context.Context) error {
