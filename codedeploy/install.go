@@ -40,7 +40,7 @@ func (t Target) Install(ctx context.Context, r Release, tarball io.Reader, build
 			return nil
 		}
 	}
-	file, err := spool(r, tarball)
+	file, err := spool(r, tarball, t.linked())
 	if err != nil {
 		return fmt.Errorf("codedeploy: %s: %w", do, err)
 	}
@@ -57,7 +57,7 @@ func (t Target) Install(ctx context.Context, r Release, tarball io.Reader, build
 }
 
 // spool puts the tarball into a temporary file and checks it there.
-func spool(r Release, tarball io.Reader) (_ *os.File, err error) {
+func spool(r Release, tarball io.Reader, linked []string) (_ *os.File, err error) {
 	file, err := os.CreateTemp("", "siteblocks-release-*")
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func spool(r Release, tarball io.Reader) (_ *os.File, err error) {
 	if _, err = file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	if err = Check(file); err != nil {
+	if err = Check(file, linked...); err != nil {
 		return nil, err
 	}
 	_, err = file.Seek(0, io.SeekStart)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"regexp"
 	"strconv"
@@ -41,8 +40,8 @@ type Installed struct {
 
 var accountPattern = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
-// check reports every mistake in the target's description.
-func (t Target) check() error {
+// Validate reports every mistake in the target's description at once. Every method that acts on the host begins with it.
+func (t Target) Validate() error {
 	var errs []error
 	mistake := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("codedeploy: target: "+format, args...))
@@ -58,10 +57,8 @@ func (t Target) check() error {
 			mistake("%q is not the name of a user or group", a)
 		}
 	}
-	for _, name := range append(append([]string(nil), t.LinkedDirs...), t.LinkedFiles...) {
-		if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\x00\n\r") {
-			mistake("linked path %q is not a path within the application", name)
-		}
+	for _, m := range linkedMistakes(t.linked()) {
+		mistake("%s", m)
 	}
 	if t.Keep < 0 {
 		mistake("keep %d is less than 0", t.Keep)
@@ -78,7 +75,7 @@ func (t Target) owner() string {
 
 // run runs a script that finds the values as quoted shell variables.
 func (t Target) run(ctx context.Context, do string, s sshx.Script, values ...string) error {
-	if err := t.check(); err != nil {
+	if err := t.Validate(); err != nil {
 		return err
 	}
 	var head strings.Builder
