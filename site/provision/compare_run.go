@@ -62,8 +62,12 @@ func (c *comparison) unit(u Unit) item {
 		if len(todo) == 0 {
 			continue
 		}
+		what := strings.Join(todo, ", ")
 		if len(verbs) == 0 {
-			it.Action = strings.Join(todo, ", ")
+			it.Action = what
+		}
+		if what != it.Action {
+			name += ": " + what
 		}
 		verbs = append(verbs, name)
 	}

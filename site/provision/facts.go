@@ -44,8 +44,10 @@ type PathFact struct {
 	Target string // of a link
 	SHA256 string // of a file
 
-	// Content is the text of a small file whose sum is not the wanted one, for the diff; never of a Secret.
+	// Content is the text of a small file whose sum is not the wanted one, for the diff; Hidden is that of a Secret
+	// with SecretKeys.
 	Content string
+	Hidden  Secret
 	HasText bool
 }
 

@@ -39,6 +39,12 @@ paths() { # path…
 		find -files0-from - -maxdepth 0 -printf 'path\0%p\0%y\0%m\0%u\0%g\0%U\0%G\0%s\0%l\0' 2>/dev/null
 }
 
+entries() { # directory…: what is in them, as it is looked at
+	for d; do
+		for p in "$d"/* "$d"/.[!.]* "$J/root$d"/* "$J/root$d"/.[!.]*; do paths "${p#"$J/root"}"; done
+	done
+}
+
 regular() { # path…: those that are regular files, as they are looked at
 	for p; do
 		at "$p"

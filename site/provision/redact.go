@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -50,3 +51,25 @@ func secretWords(secret string) []string {
 }
 
 func (r redactor) line(s string) string { return r.replacer.Replace(s) }
+
+// A line of a secret file whose keys may be shown: KEY=value or "key": value; and one that has no value.
+var (
+	keyLine  = regexp.MustCompile(`^[-+ ][\t ]*("[A-Za-z_][\w.-]*"[\t ]*:|[A-Za-z_][\w.-]*[\t ]*=)`)
+	bareLine = regexp.MustCompile(`^(---|\+\+\+|@@) |^[-+ ][\t ]*[{}\[\]]?,?$|^\\ `)
+)
+
+// withoutValues takes the values out of the diff of a secret file.
+func withoutValues(diff string) string {
+	var b strings.Builder
+	for line := range strings.Lines(diff) {
+		line = strings.TrimSuffix(line, "\n")
+		switch key := keyLine.FindString(line); {
+		case key != "":
+			line = key + redacted
+		case !bareLine.MatchString(line):
+			line = line[:1] + redacted
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
