@@ -5,7 +5,7 @@ import "slices"
 // Compare returns what has to change so that a host with these facts comes to the state. It is pure: equal
 // arguments give equal plans. The facts must have been gathered for this state.
 func Compare(state State, facts Facts) Plan {
-	c := comparison{facts: facts, managed: map[string]bool{}}
+	c := comparison{facts: facts, redactor: state.redactor(), managed: map[string]bool{}}
 	for _, step := range state.Steps {
 		for _, key := range step.keys() {
 			c.managed[key] = true
@@ -55,12 +55,13 @@ type payload struct {
 }
 
 type comparison struct {
-	facts   Facts
-	managed map[string]bool // by the state's steps: their keys
-	items   []item
-	keys    []string // of the items that are decided
-	maybe   []string // of those that are not
-	opaque  bool
+	facts    Facts
+	redactor redactor
+	managed  map[string]bool // by the state's steps: their keys
+	items    []item
+	keys     []string // of the items that are decided
+	maybe    []string // of those that are not
+	opaque   bool
 }
 
 // add takes up an item that differs, or that is to be looked at again on the server.

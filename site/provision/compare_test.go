@@ -120,6 +120,17 @@ func TestOwedStaysUntilPaid(t *testing.T) {
 	require.True(t, provision.Compare(state, facts).Empty(), "the condition is not met, the debt stays")
 }
 
+func TestAGuardSaysWhyItsCommandRuns(t *testing.T) {
+	state := steps(
+		provision.Command{Name: "c", Script: "true", Unless: "false", Stdin: "hunter2hunter2"},
+		provision.Command{Name: "d", Script: "true", Unless: "false"},
+	)
+	facts := provision.Facts{Guards: map[string]provision.GuardFact{"c": {Said: "to do: revoke FILE\nfor hunter2hunter2\x1b[0m\n"}}}
+	require.Equal(t, `run command c ("to do: revoke FILE; for REDACTED\x1b[0m")
+run command d (if its guard still says so)
+`, provision.Compare(state, facts).String())
+}
+
 func TestUnitStates(t *testing.T) {
 	loaded := func(active, file string) provision.UnitFact {
 		return provision.UnitFact{Load: "loaded", Active: active, File: file}

@@ -72,4 +72,7 @@ type UnitFact struct {
 type GuardFact struct {
 	Satisfied bool // Unless exited 0
 	Excluded  bool // OnlyIf exited other than 0
+
+	// Said is what Unless wrote to its standard error where it exited other than 0; at most 2,000 bytes.
+	Said string
 }

@@ -111,12 +111,15 @@ instances() { # template
 }
 
 guard() { # name user unless onlyif
-	excluded= satisfied=
-	if [ -n "$4" ] && ! quietly "$2" "$4"; then excluded=1; fi
-	if [ -n "$3" ] && [ -z "$excluded" ] && quietly "$2" "$3"; then satisfied=1; fi
-	emit guard "$1" "$satisfied" "$excluded"
+	excluded= satisfied= said=
+	if [ -n "$4" ] && ! quietly "$2" "$4" 2>/dev/null; then excluded=1; fi
+	if [ -n "$3" ] && [ -z "$excluded" ]; then
+		# Why it is to run, if the guard says so on its standard error.
+		if said=$(quietly "$2" "$3" 2>&1); then satisfied=1 said=; fi
+	fi
+	emit guard "$1" "$satisfied" "$excluded" "$(printf '%s' "$said" | head -c 2000)"
 }
 
 quietly() { # user script
-	printf '%s' "$2" | as "$1" 60 3<&0 </dev/null >/dev/null 2>&1
+	printf '%s' "$2" | as "$1" 60 3<&0 </dev/null >/dev/null
 }

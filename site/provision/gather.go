@@ -153,7 +153,7 @@ func seconds(d time.Duration) string {
 // factFields is the number of tokens after each tag.
 var factFields = map[string]int{
 	"locked": 1, "os": 4, "generation": 1, "interrupted": 1, "leftover": 1, "owed": 1, "free": 2, "path": 9, "sums": 1,
-	"text": 2, "package": 2, "policy": 1, "user": 4, "group": 1, "unit": 2, "instances": 2, "guard": 3, "end": 0,
+	"text": 2, "package": 2, "policy": 1, "user": 4, "group": 1, "unit": 2, "instances": 2, "guard": 4, "end": 0,
 }
 
 func parseFacts(out []byte, state State) (Facts, error) {
@@ -225,7 +225,7 @@ func (f *Facts) record(tag string, v []string, hidden map[string]bool) {
 	case "instances":
 		f.Instances[v[0]] = instanceNames(v[1])
 	case "guard":
-		f.Guards[v[0]] = GuardFact{Satisfied: v[1] != "", Excluded: v[2] != ""}
+		f.Guards[v[0]] = GuardFact{Satisfied: v[1] != "", Excluded: v[2] != "", Said: v[3]}
 	}
 }
 

@@ -196,7 +196,7 @@ type Command struct {
 
 	// Unless is a shell script without side effects: where it exits 0 the command has nothing to do. It is asked
 	// while facts are gathered, again just before the script, and once more after it, where it must then exit 0.
-	// Each has 60 s.
+	// Each has 60 s. What it writes to its standard error is shown by the plan, as the reason.
 	Unless string
 
 	// OnlyIf is a further condition: where it exits other than 0 the command is left out.
