@@ -68,10 +68,14 @@ func (a Account) host() string {
 // nothing where nothing differed. What the account may do beyond a is taken from it, accounts of its name that come
 // from other hosts are dropped, and nothing that it keeps is interrupted meanwhile. db must be a login that may create
 // accounts.
-func Ensure(ctx context.Context, db *sql.DB, a Account) ([]string, error) { return ensure(ctx, db, a, false) }
+func Ensure(ctx context.Context, db *sql.DB, a Account) ([]string, error) {
+	return ensure(ctx, db, a, false)
+}
 
 // Check returns what Ensure would change, in the same words, and changes nothing.
-func Check(ctx context.Context, db *sql.DB, a Account) ([]string, error) { return ensure(ctx, db, a, true) }
+func Check(ctx context.Context, db *sql.DB, a Account) ([]string, error) {
+	return ensure(ctx, db, a, true)
+}
 
 func ensure(ctx context.Context, db *sql.DB, a Account, dry bool) ([]string, error) {
 	if err := a.Validate(); err != nil {

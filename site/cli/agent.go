@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/siteblocks/siteblocks/site"
@@ -16,6 +17,12 @@ func (c *command) agent(ctx context.Context) error {
 	}
 	if c.args[0] == "version" {
 		return nil // that it runs is what is asked
+	}
+	if os.Getenv("TMPDIR") == "" {
+		// /tmp is memory that the application can fill, and a release does not fit into it.
+		if err := os.Setenv("TMPDIR", "/var/tmp"); err != nil {
+			return err
+		}
 	}
 	var mu sync.Mutex
 	out := json.NewEncoder(c.stdout)

@@ -1,6 +1,6 @@
 # Gathers the facts of a host. Every value that is put out is one token that ends in NUL; a record is a tag and a
 # fixed number of tokens. Nothing on the host is changed.
-export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C TMPDIR=/var/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
 cd / || exit 1
 V=/var/lib/siteblocks/provision R=/run/siteblocks/provision J=/var/lib/siteblocks/provision/journal
