@@ -18,6 +18,8 @@ const (
 	bootUnit        = "siteblocks-boot.service"
 
 	enabledModules = "/etc/apache2/mods-enabled/"
+	sitesEnabled   = "/etc/apache2/sites-enabled"
+	confEnabled    = "/etc/apache2/conf-enabled"
 
 	deployUser = "deploy" // owns the code
 	appUser    = "app"    // runs it, and may write only to the linked directories

@@ -146,9 +146,9 @@ func (w Web) withDefaults() Web {
 
 // Server is one server of the topology, before it has an address.
 type Server struct {
-	Name  string
-	Roles []string
-	Ports []uint16 // that the world may reach
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+	Ports []uint16 `json:"ports"` // that the world may reach
 }
 
 // Servers is the topology as a list of servers, sorted by name.

@@ -65,7 +65,7 @@ func (s Site) agentSteps(host ec2x.Server, in Inputs) []provision.Step {
 	return []provision.Step{
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
 		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + base64.StdEncoding.EncodeToString(s.Record())},
-		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), Mode: 0o600},
+		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600},
 	}
 }
 
@@ -170,7 +170,7 @@ func (s Site) appSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 	}
 	env := s.environment(host, in)
 	return append(steps,
-		provision.File{Path: envPath, Secret: env, Group: appUser, Mode: 0o640},
+		provision.File{Path: envPath, Secret: env, SecretKeys: true, Group: appUser, Mode: 0o640},
 		provision.File{Path: appUnitPath, Content: s.appUnitFile(env)},
 		provision.File{Path: "/etc/systemd/system/" + bootUnit, Content: s.bootUnitFile()},
 		provision.Unit{Name: bootUnit, State: provision.UnitEnabled},
@@ -204,6 +204,12 @@ func (s Site) environment(host ec2x.Server, in Inputs) Secret {
 	return Secret(b.String())
 }
 
+// distributionConf is what Debian's package of Apache enables besides its welcome page.
+var distributionConf = []string{
+	confEnabled + "/charset.conf", confEnabled + "/localized-error-pages.conf", confEnabled + "/other-vhosts-access-log.conf",
+	confEnabled + "/security.conf", confEnabled + "/serve-cgi-bin.conf",
+}
+
 //go:embed unavailable.html
 var unavailablePage string
 
@@ -213,7 +219,10 @@ func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := provision.Config{Name: "apache2", Check: "apache2ctl -t", Absent: []string{apachecfg.DefaultPath}}
+	config := provision.Config{
+		Name: "apache2", Check: "apache2ctl -t", Absent: []string{apachecfg.DefaultPath},
+		Owns: []string{sitesEnabled, confEnabled}, Keep: distributionConf,
+	}
 	for _, f := range files {
 		config.Files = append(config.Files, provision.File{Path: f.Path, Content: string(f.Content), Mode: uint32(f.Mode.Perm())})
 	}
