@@ -158,6 +158,7 @@ func (s Store) produce(ctx context.Context, source Source, m *Manifest, w io.Wri
 	m.Kind, m.Tool, m.Server, m.Databases, m.Position = facts.Kind, facts.Tool+"; "+version(), facts.Server, facts.Databases, facts.Position
 	m.Tables, m.Objects, m.Warnings = facts.Tables, facts.Objects, facts.Warnings
 	m.Content.Bytes = meter.done
+	m.Definers = facts.Definers
 	return nil
 }
 

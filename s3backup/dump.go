@@ -109,6 +109,9 @@ func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
 	if unfinished != "" {
 		return plan, fmt.Errorf("s3backup: dump: a restore of database %q did not end; run it again", unfinished)
 	}
+	if facts.Definers, err = s.definers(ctx, plan.names); err != nil {
+		return plan, err
+	}
 	if facts.Warnings, err = s.unsafeTables(ctx, plan.names); err != nil {
 		return plan, err
 	}

@@ -37,8 +37,9 @@ type Manifest struct {
 	Recipients  []string `json:"recipients,omitempty"` // public keys, age1…
 	Object      Object   `json:"object"`
 
-	Tables   []Table   `json:"tables,omitempty"`  // measured within the content's own snapshot
-	Objects  []Objects `json:"objects,omitempty"` // views, triggers and the like, by database
+	Tables   []Table   `json:"tables,omitempty"`   // measured within the content's own snapshot
+	Objects  []Objects `json:"objects,omitempty"`  // views, triggers and the like, by database
+	Definers []Definer `json:"definers,omitempty"` // with whose rights those run
 	Warnings []string  `json:"warnings,omitempty"`
 }
 

@@ -3,6 +3,7 @@ package s3backup
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -19,6 +20,10 @@ type Target struct {
 	// KeepOld leaves the tables that were replaced beside the new ones, in the databases that Restored tells. Zero drops
 	// them in the end.
 	KeepOld bool
+	// TrustDefiners accepts views, triggers, routines and events that run with rights beyond the restored databases though
+	// neither the backup's manifest nor this server knows them so. Zero refuses them with ErrDefiner. Backups of before
+	// manifests stated definers need it for those of root, on a server that does not have them.
+	TrustDefiners bool
 }
 
 // Restored is what Restore did.
@@ -41,7 +46,7 @@ var leftover = regexp.MustCompile(`^(.+)_sb(new|old|kept)_[0-9a-f]{6}$`)
 // then. The application should be stopped meanwhile: what it wrote since the backup is gone afterwards.
 //
 // Its errors: ErrNoBackup, ErrNotEmpty, ErrLocked, ErrWrongKey, ErrOtherSite, ErrCorrupt, ErrTruncated, ErrMismatch,
-// ErrDiskFull, ErrStoreDown, ErrServerDown.
+// ErrScript, ErrDefiner, ErrDiskFull, ErrStoreDown, ErrServerDown.
 func (s Store) Restore(ctx context.Context, which Select, to Target) (Restored, error) {
 	begin := time.Now()
 	entry, err := s.Find(ctx, which)
@@ -78,6 +83,7 @@ type restore struct {
 	to       Target
 	fresh    map[string]string // by the database's own name
 	old      map[string]string
+	account  *account // that loads
 }
 
 // run does the work and clears up after it. It closes the session.
@@ -86,7 +92,7 @@ func (r *restore) run(ctx context.Context) error {
 	if err == nil {
 		err = r.work(ctx)
 	}
-	_ = r.session.Close() // and with it go the locks that a script left in its middle holds
+	_ = r.session.Close()
 	// ctx may be what ended the work; clearing up gets a chance of its own.
 	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWait+time.Minute)
 	defer cancel()
@@ -122,10 +128,24 @@ func (r *restore) work(ctx context.Context) error {
 		}
 		r.fresh[name], r.old[name] = name+"_sbnew_"+suffix, name+old
 	}
-	loader := &loader{session: r.session, fresh: r.fresh}
-	if err := r.store.load(ctx, r.manifest, loader, "restore"); err != nil {
+	account, err := r.session.newAccount(ctx, r.to.Server, slices.Collect(maps.Values(r.fresh)))
+	if err != nil {
 		return err
 	}
+	session, err := account.open(ctx)
+	if err != nil {
+		return err
+	}
+	loader := &loader{session: session, fresh: r.fresh}
+	err = r.store.load(ctx, r.manifest, loader, "restore")
+	_ = session.Close() // and with it go the locks that a script left in its middle holds
+	if err == nil && !r.to.TrustDefiners {
+		err = r.session.checkDefiners(ctx, r.manifest, loader.later)
+	}
+	if err != nil {
+		return err
+	}
+	r.account = account
 	if err := r.compareTables(ctx); err != nil {
 		return err
 	}
@@ -226,6 +246,9 @@ func (r *restore) clearUp(ctx context.Context) error {
 
 // recover puts back what an exchange had begun to take out, and drops what restores have left of these databases.
 func (r *restore) recover(ctx context.Context) error {
+	if err := r.session.dropAccounts(ctx); err != nil {
+		return err
+	}
 	rows, err := r.session.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
 	if err != nil {
 		return fmt.Errorf("s3backup: restore: list databases: %w", err)

@@ -22,5 +22,6 @@ type Facts struct {
 	Position  *Position
 	Tables    []Table
 	Objects   []Objects
+	Definers  []Definer // see Manifest
 	Warnings  []string
 }
