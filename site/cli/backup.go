@@ -44,7 +44,15 @@ func (c *command) backupNow(ctx context.Context) error {
 	return c.answer(m, func() {
 		fmt.Fprintf(c.stdout, "%s: %d tables, %d rows, %s in the bucket (%s)\n", m.ID, len(m.Tables), m.Rows(), s3backup.Size(m.Object.Bytes),
 			m.Finished.Sub(m.Started).Round(time.Second/10))
+		c.printNotBackedUp()
 	})
+}
+
+// printNotBackedUp says which files are on the server alone.
+func (c *command) printNotBackedUp() {
+	if dirs := c.site.NotBackedUp(); len(dirs) > 0 {
+		fmt.Fprintf(c.stdout, "backups have the database; files in %s are in none\n", strings.Join(dirs, ", "))
+	}
 }
 
 // listed is a backup in a list.

@@ -44,10 +44,10 @@ type command struct {
 	stderr io.Writer
 	ask    func() bool // tells whether a person sits at stdin
 
-	json, follow, all, check, log                   bool
-	deleteData, skipBackup, delete, replace, shrink bool
-	before                                          string
-	wait                                            time.Duration
+	json, follow, all, check, log                              bool
+	deleteData, skipBackup, loseFiles, delete, replace, shrink bool
+	before                                                     string
+	wait                                                       time.Duration
 }
 
 func run(ctx context.Context, s site.Site, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
