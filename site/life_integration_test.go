@@ -323,6 +323,10 @@ func untold(t *testing.T, o site.Operator, j *journal) {
 }
 
 func down(t *testing.T, o site.Operator) {
+	upload := "/var/www/" + o.Site.Name + "/shared/public/system/portrait.png"
+	onServer(t, o, "touch "+upload)
+	require.ErrorIs(t, o.Down(t.Context(), site.DownOptions{}), site.ErrFilesWouldBeLost)
+	require.Equal(t, "active", onServer(t, o, "systemctl is-active app@8001"), "nothing was touched")
 	require.NoError(t, o.Down(t.Context(), site.DownOptions{DeleteData: true}))
 	gone(t, o)
 	st, err := o.Status(t.Context())
