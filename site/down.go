@@ -73,6 +73,9 @@ func (o Operator) keep(ctx context.Context, b bucket, there []ec2x.Server, loseF
 			return err
 		}
 	}
+	if err := o.refresh(ctx, l, &Result{}); err != nil {
+		return err
+	}
 	if err := o.lastBackup(ctx, l); err != nil {
 		return fmt.Errorf("%w; a server without a usable database is given up with SkipBackup (-skip-backup)", err)
 	}

@@ -147,9 +147,6 @@ func (o Operator) restoreData(ctx context.Context, l *live, id string, replace b
 
 // lastBackup brings all of the data into the bucket before the servers end. Nobody writes meanwhile.
 func (o Operator) lastBackup(ctx context.Context, l *live) error {
-	if err := o.refresh(ctx, l, &Result{}); err != nil {
-		return err
-	}
 	if err := o.pause(ctx, l); err != nil {
 		return err
 	}

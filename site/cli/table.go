@@ -50,7 +50,7 @@ func verbs() []verb {
 		{name: "plan", args: "[-json]", help: "what up would do; changes nothing", flags: shows, run: (*command).plan},
 		{name: "up", help: "launch, provision and deploy whatever is missing", flags: does, run: (*command).up},
 		{name: "status", args: "[-json]", help: "the whole site on one screen", flags: shows, run: (*command).status},
-		{name: "deploy", help: "pack the code, upload it, restart one process after the other", flags: does, run: (*command).deploy},
+		{name: "deploy", help: "new code: pack, upload, restart one process after the other; changes of anything else need up", flags: does, run: (*command).deploy},
 		{name: "rollback", help: "back to the last good release", flags: does, run: (*command).rollback},
 		{name: "releases", args: "[-json]", help: "what was deployed", flags: shows, run: (*command).releases},
 		{name: "backup now", args: "[-shrink]", help: "one more backup; -shrink accepts that the data lost more than half of its size", flags: also(shrinks), run: (*command).backupNow},
