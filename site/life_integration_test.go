@@ -124,7 +124,7 @@ func killedProcess(t *testing.T, o site.Operator, v *visitor) {
 		time.Sleep(time.Second) // load before, between and after
 		onServer(t, o, "systemctl kill -s KILL app@8002")
 	}
-	require.Eventually(t, func() bool { return v.whoami(t)["port"] == "8002" }, time.Minute, 100*time.Millisecond, "it comes back by itself")
+	require.Eventually(t, func() bool { return v.whoami(t)["port"] == "8002" }, 5*time.Minute, 100*time.Millisecond, "it comes back by itself")
 	unharmed(t, "one of four processes killed three times", run)
 }
 

@@ -59,13 +59,14 @@ func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
 	return append([]provision.Step{provision.Packages{Names: s.packages(host)}}, s.agentSteps(host, in)...)
 }
 
-// agentSteps are the agent and what it knows. The program comes first, and only where its Site is the operator's: else
-// the agent that is there stays, with what it knows.
+// agentSteps are the agent and what it knows. Neither is replaced where the program's Site on the server is not the
+// operator's: the agent that is there stays, with what it knows.
 func (s Site) agentSteps(host ec2x.Server, in Inputs) []provision.Step {
+	record := base64.StdEncoding.EncodeToString(s.Record())
 	return []provision.Step{
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
-		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + base64.StdEncoding.EncodeToString(s.Record())},
-		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), Mode: 0o600},
+		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + record},
+		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), Mode: 0o600, Check: agentPath + " agent version " + record + " <{}"},
 	}
 }
 

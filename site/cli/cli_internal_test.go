@@ -64,7 +64,7 @@ func TestWithoutDocker(t *testing.T) {
 // TestWhatAVerbDoesNotKnowIsRefused tries words and flags that no verb, or another verb, knows, before and after words.
 func TestWhatAVerbDoesNotKnowIsRefused(t *testing.T) {
 	wrong := [][]string{
-		{"upp"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
+		{"upp"}, {"help", "down"}, {"-json"}, {"-json", "status"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
 		{"agent"}, {"agent", "nothing"}, {"agent", "converge", "now"}, {"agent", "backup", "all"}, {"agent", "restore", "x", "perhaps"}, {"agent", "boot", "-check"},
 		{"backup"}, {"backup", "everything"}, {"backup", "-json"}, {"backup", "prune", "-dry"}, {"backup", "restore", "-before", "soon"}, {"backup", "restore", "x", "-before", "8:00"},
 		{"down", "-keep-data"}, {"down", "-delete-data=perhaps"}, {"logs", "web-1", "web-2"},

@@ -217,7 +217,11 @@ func (c *command) ssh(ctx context.Context) error {
 			return c.shell(ctx, h)
 		}
 		words := make([]string, 0, len(c.args))
-		for _, w := range c.args[1:] {
+		command := c.args[1:]
+		if command[0] == "--" {
+			command = command[1:]
+		}
+		for _, w := range command {
 			words = append(words, sshx.Quote(w))
 		}
 		return h.Run(ctx, sshx.Script{Text: strings.Join(words, " "), Stdin: c.stdin, Stdout: c.stdout, Stderr: c.stderr})
