@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -253,13 +254,19 @@ func (a Agent) healthy(ctx context.Context, port uint16) error {
 	waiting, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	go func() { end(a.dies(waiting, port)) }()
-	err := a.target().HTTPHealthy(waiting, loopback(port), app.Health, app.BootTimeout)
+	err := a.target().HTTPHealthy(waiting, loopback(port), a.check(app.Health, app.BootTimeout))
 	if err == nil {
 		return nil
 	}
 	var log bytes.Buffer // without the indented lines: where it happened matters less than what
 	_ = sshx.Local{}.Run(ctx, sshx.Script{Text: "journalctl -q -n 300 -o cat -u " + appUnit(port) + " | grep -v '^[[:space:]]' | tail -n 15", Stdout: &log})
 	return fmt.Errorf("site: process on port %d: %w\n%s", port, err, log.String())
+}
+
+// check asks a process as visitors' requests do.
+func (a Agent) check(path string, timeout time.Duration) codedeploy.HTTPCheck {
+	host := cmp.Or(a.Config.Host, a.Site.Domain)
+	return codedeploy.HTTPCheck{Path: path, Host: host, HTTPS: a.Site.Web.HTTPS.Mode != HTTPOnly, Timeout: timeout}
 }
 
 // deaths are how often a process may die while it starts, until it is given up.

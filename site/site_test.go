@@ -1,15 +1,19 @@
 package site_test
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x"
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/provision"
 )
@@ -105,4 +109,23 @@ func TestPlanWithoutACloudIsThatOfANewSite(t *testing.T) {
 	require.Equal(t, "web-1", p.Launch[0].Name)
 	require.Contains(t, strings.Join(p.Hosts[0].Steps, "\n"), "configuration apache2")
 	require.False(t, p.Empty())
+}
+
+// What a process is asked with, is what a visitor's request carries on the cloud in question.
+func TestTheAgentKnowsTheHostOfVisitors(t *testing.T) {
+	s := shop(t)
+	s.Web.HTTPS.Mode = site.HTTPSRedirect
+	published := map[uint16]netip.AddrPort{80: netip.MustParseAddrPort("127.0.0.1:8080"), 443: netip.MustParseAddrPort("127.0.0.1:8443")}
+	for want, server := range map[string]ec2x.Server{"www.shop.example": {}, "shop.localhost:8443": {Published: published}} {
+		server.Name, server.Roles = "web-1", []string{site.RoleWeb, site.RoleApp, site.RoleDB}
+		state, err := s.HostState("web-1", site.Inputs{Servers: []ec2x.Server{server}})
+		require.NoError(t, err)
+		i := slices.IndexFunc(state.Steps, func(step provision.Step) bool {
+			f, ok := step.(provision.File)
+			return ok && f.Path == "/etc/siteblocks/agent.json"
+		})
+		var config site.AgentConfig
+		require.NoError(t, json.Unmarshal([]byte(state.Steps[i].(provision.File).Secret), &config))
+		require.Equal(t, want, config.Host)
+	}
 }
