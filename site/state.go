@@ -95,6 +95,7 @@ func (s Site) engine() mysqlrepl.Software {
 // AgentConfig is what a server's agent knows. It lies on the server, readable by root only.
 type AgentConfig struct {
 	Server           string `json:"server"`
+	Host             string `json:"host,omitempty"` // in visitors' requests; empty is the site's domain
 	Bucket           string `json:"bucket"`
 	Region           string `json:"region"`
 	Endpoint         string `json:"endpoint,omitempty"`
@@ -110,7 +111,7 @@ type AgentConfig struct {
 
 func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
 	c := AgentConfig{
-		Server: host.Name, Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
+		Server: host.Name, Host: s.address(host).authority(), Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
 		AccessKeyID: in.Storage.ServerCredentials.AccessKeyID, SecretAccessKey: in.Storage.ServerCredentials.SecretAccessKey,
 		DatabasePassword: string(in.Secrets.DatabasePassword), BalancerSecret: string(in.Secrets.BalancerSecret),
 		BackupKey: string(in.Secrets.BackupKey), Site: s.Record(),
