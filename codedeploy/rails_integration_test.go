@@ -54,7 +54,9 @@ func (s server) process(port int) codedeploy.Process {
 		Restart: func(ctx context.Context) error {
 			return s.host.Run(ctx, sshx.Script{Text: "systemctl restart " + unit, Root: true})
 		},
-		Healthy: func(ctx context.Context) error { return s.target.HTTPHealthy(ctx, addr, "/up", 90*time.Second) },
+		Healthy: func(ctx context.Context) error {
+			return s.target.HTTPHealthy(ctx, addr, codedeploy.HTTPCheck{Path: "/up", Timeout: 90 * time.Second})
+		},
 	}
 }
 

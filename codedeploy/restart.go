@@ -1,6 +1,7 @@
 package codedeploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -56,10 +58,58 @@ const (
 	attemptTimeout = 5 * time.Second // also a process that accepts and never answers is asked again
 )
 
-// HTTPHealthy waits until a GET of path at an address of the host answers 200. After timeout the error says what was last seen
+// HTTPCheck is one request that an application answers with 200 when it can serve. It carries what a visitor's request
+// carries behind a proxy: an application that insists on HTTPS answers 301 otherwise, one that knows its names 403.
+type HTTPCheck struct {
+	Path string // such as "/up"; empty is "/"
+
+	// Host is the site's name as visitors have it in their address bar, with the port where that is not the usual one:
+	// "www.shop.example". Empty is the address that is asked.
+	Host string
+
+	// HTTPS says that visitors use HTTPS, which the proxy ends: the request itself is plain, with X-Forwarded-Proto: https.
+	HTTPS bool
+
+	Timeout time.Duration // how long to wait for the first 200; zero is a minute
+}
+
+func (c HTTPCheck) request(addr netip.AddrPort) (*http.Request, error) {
+	c.Path = cmp.Or(c.Path, "/")
+	if !strings.HasPrefix(c.Path, "/") || hasControl(c.Path) {
+		return nil, fmt.Errorf("codedeploy: check of %s: path %q does not begin with /", addr, c.Path)
+	}
+	if strings.ContainsAny(c.Host, " /@?#\\") || hasControl(c.Host) {
+		return nil, fmt.Errorf("codedeploy: check of %s: host %q is not a host's name", addr, c.Host)
+	}
+	req, err := http.NewRequest(http.MethodGet, "http://"+addr.String()+c.Path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("codedeploy: check of %s: path %q: %w", addr, c.Path, err)
+	}
+	proto, port := "http", "80"
+	if c.HTTPS {
+		proto, port = "https", "443"
+	}
+	if c.Host != "" {
+		req.Host = c.Host
+		if _, p, err := net.SplitHostPort(c.Host); err == nil {
+			port = p
+		}
+		req.Header.Set("X-Forwarded-Host", c.Host)
+		req.Header.Set("X-Forwarded-Port", port)
+	}
+	req.Header.Set("X-Forwarded-Proto", proto)
+	req.Header.Set("X-Forwarded-For", "127.0.0.1")
+	return req, nil
+}
+
+// HTTPHealthy waits until an address of the host answers the check with 200. After its time the error says what was last seen
 // and wraps context.DeadlineExceeded.
-func (t Target) HTTPHealthy(ctx context.Context, addr netip.AddrPort, path string, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func (t Target) HTTPHealthy(ctx context.Context, addr netip.AddrPort, c HTTPCheck) error {
+	req, err := c.request(addr)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, time.Minute))
 	defer cancel()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
@@ -75,7 +125,7 @@ func (t Target) HTTPHealthy(ctx context.Context, addr netip.AddrPort, path strin
 	defer tick.Stop()
 	last := errors.New("no answer yet")
 	for {
-		err := ask(ctx, client, "http://"+addr.String()+path)
+		err := ask(ctx, client, req)
 		if err == nil {
 			return nil
 		}
@@ -84,20 +134,16 @@ func (t Target) HTTPHealthy(ctx context.Context, addr netip.AddrPort, path strin
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("codedeploy: wait for http://%s%s: %v: %w", addr, path, last, context.Cause(ctx))
+			return fmt.Errorf("codedeploy: wait for %s: %v: %w", req.URL, last, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
 }
 
-func ask(ctx context.Context, client *http.Client, url string) error {
+func ask(ctx context.Context, client *http.Client, req *http.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
+	resp, err := client.Do(req.WithContext(ctx))
 	if err != nil {
 		return err
 	}
@@ -105,6 +151,9 @@ func ask(ctx context.Context, client *http.Client, url string) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 200))
 	if err != nil {
 		return err
+	}
+	if to := resp.Header.Get("Location"); to != "" {
+		return fmt.Errorf("status %d to %q", resp.StatusCode, to)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %d: %q", resp.StatusCode, body)

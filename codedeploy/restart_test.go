@@ -46,11 +46,40 @@ func TestHTTPHealthyWaitsFor200(t *testing.T) {
 	defer server.Close()
 	addr := netip.MustParseAddrPort(server.Listener.Addr().(*net.TCPAddr).String())
 	target := codedeploy.Target{Host: sshx.Local{}}
-	require.NoError(t, target.HTTPHealthy(t.Context(), addr, "/up", 10*time.Second))
+	require.NoError(t, target.HTTPHealthy(t.Context(), addr, codedeploy.HTTPCheck{Path: "/up"}))
 	require.EqualValues(t, 3, asked.Load())
-	err := target.HTTPHealthy(t.Context(), addr, "/other", 600*time.Millisecond)
+	err := target.HTTPHealthy(t.Context(), addr, codedeploy.HTTPCheck{Path: "/other", Timeout: 600 * time.Millisecond})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "booting")
+}
+
+// As Rails does with force_ssl and config.hosts.
+func TestHTTPHealthyAsksAsAVisitorDoes(t *testing.T) {
+	var seen http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch seen = r.Header; {
+		case r.Host != "www.shop.example" && r.Host != "shop.localhost:8443":
+			w.WriteHeader(http.StatusForbidden)
+		case r.Header.Get("X-Forwarded-Proto") != "https":
+			http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusMovedPermanently)
+		}
+	}))
+	defer server.Close()
+	addr := netip.MustParseAddrPort(server.Listener.Addr().String())
+	wait := func(c codedeploy.HTTPCheck) error {
+		return codedeploy.Target{Host: sshx.Local{}}.HTTPHealthy(t.Context(), addr, c)
+	}
+	require.NoError(t, wait(codedeploy.HTTPCheck{Host: "www.shop.example", HTTPS: true}))
+	require.Equal(t, []string{"www.shop.example", "443", "https"}, []string{seen.Get("X-Forwarded-Host"), seen.Get("X-Forwarded-Port"), seen.Get("X-Forwarded-Proto")})
+	require.NoError(t, wait(codedeploy.HTTPCheck{Path: "/up?full=1", Host: "shop.localhost:8443", HTTPS: true}))
+	require.Equal(t, "8443", seen.Get("X-Forwarded-Port"))
+	require.ErrorContains(t, wait(codedeploy.HTTPCheck{Host: "www.shop.example", Timeout: time.Second}), `status 301 to "https://www.shop.example/"`)
+	require.ErrorContains(t, wait(codedeploy.HTTPCheck{HTTPS: true, Timeout: time.Second}), "status 403")
+	for _, bad := range []codedeploy.HTTPCheck{{Path: "up"}, {Path: "/a\nb"}, {Host: "a b"}, {Host: "https://www.shop.example"}, {Host: "a\r\nb"}} {
+		err := wait(bad)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, context.DeadlineExceeded, "%+v: it is known at once", bad)
+	}
 }
 
 func TestTargetReportsEveryMistake(t *testing.T) {

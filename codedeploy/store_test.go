@@ -169,6 +169,11 @@ func TestRollbackGoesToTheLastGoodRelease(t *testing.T) {
 	current(1)
 	_, err := s.Previous(ctx)
 	require.ErrorIs(t, err, codedeploy.ErrNoGood)
+	for day, good := range map[int]bool{1: true, 2: true, 3: false, 9: false} {
+		was, err := s.IsGood(ctx, name(day))
+		require.NoError(t, err)
+		require.Equal(t, good, was, day)
+	}
 }
 
 func TestPruneKeepsWhatARollbackNeeds(t *testing.T) {

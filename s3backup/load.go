@@ -87,6 +87,10 @@ func (l *loader) run(ctx context.Context, st statement) error {
 			return err
 		}
 		text = strings.Replace(text, quoteName(st.name), fresh, 1)
+	case data:
+		if strings.HasPrefix(text, "CREATE TABLE ") { // keys to other databases of the backup, and their sequences
+			text = requalify(text, l.fresh)
+		}
 	}
 	return l.session.exec(ctx, text)
 }

@@ -64,6 +64,9 @@ func (s Store) Restore(ctx context.Context, which Select, to Target) (Restored, 
 		return Restored{}, err
 	}
 	s.emit(Note{Text: fmt.Sprintf("restore of backup %s, taken %s", m.ID, m.Started.Format(time.RFC3339))})
+	for _, l := range m.Left {
+		s.emit(Note{Warning: true, Text: l.String()})
+	}
 	r := restore{store: s, session: session, manifest: m, to: to}
 	if err := r.run(ctx); err != nil {
 		return Restored{}, err
@@ -132,7 +135,7 @@ func (r *restore) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := account.open(ctx)
+	session, err := r.roomy(ctx, account.open)
 	if err != nil {
 		return err
 	}
@@ -147,6 +150,9 @@ func (r *restore) work(ctx context.Context) error {
 	}
 	r.account = account
 	if err := r.compareTables(ctx); err != nil {
+		return err
+	}
+	if err := r.checkOutside(ctx); err != nil {
 		return err
 	}
 	return r.swap(ctx, loader.later)
@@ -198,7 +204,7 @@ func (r *restore) compareTables(ctx context.Context) error {
 		r.store.emit(Note{Warning: true, Text: fmt.Sprintf("backup %s is from %s, this is %s: checksums are not comparable", m.ID, major(m.Server), major(r.session.origin))})
 		return nil
 	}
-	got, err := measureAs(ctx, r.session, m.Databases, r.fresh)
+	got, err := scope{databases: m.Databases, at: r.fresh}.measure(ctx, r.session)
 	if err != nil {
 		return err
 	}
@@ -207,24 +213,6 @@ func (r *restore) compareTables(ctx context.Context) error {
 		return fmt.Errorf("s3backup: restore %s: %w: %s", m.ID, ErrMismatch, strings.Join(wrong, "; "))
 	}
 	return nil
-}
-
-// measureAs measures databases that have other names for now, and states it under their own.
-func measureAs(ctx context.Context, a asker, databases []string, at map[string]string) (measurement, error) {
-	own := map[string]string{}
-	var present []string
-	for _, name := range databases {
-		own[at[name]] = name
-		present = append(present, at[name])
-	}
-	m, err := measure(ctx, a, present, "")
-	for i := range m.tables {
-		m.tables[i].Database = own[m.tables[i].Database]
-	}
-	for i := range m.objects {
-		m.objects[i].Database = own[m.objects[i].Database]
-	}
-	return m, err
 }
 
 func major(o Origin) string {
@@ -249,6 +237,9 @@ func (r *restore) recover(ctx context.Context) error {
 	if err := r.session.dropAccounts(ctx); err != nil {
 		return err
 	}
+	if err := r.session.narrow(ctx, r.manifest.Databases, r.store.emit); err != nil {
+		return err
+	}
 	rows, err := r.session.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
 	if err != nil {
 		return fmt.Errorf("s3backup: restore: list databases: %w", err)
@@ -266,6 +257,9 @@ func (r *restore) recover(ctx context.Context) error {
 		if undone || parts[2] != "kept" {
 			drop = append(drop, row[0])
 		}
+	}
+	if err := r.session.mendKeys(ctx, r.manifest.Databases, r.store.emit); err != nil {
+		return err
 	}
 	for _, name := range drop {
 		if err := r.session.exec(ctx, "DROP DATABASE "+quoteName(name)); err != nil {

@@ -22,6 +22,8 @@ type Facts struct {
 	Position  *Position
 	Tables    []Table
 	Objects   []Objects
+	Left      []Left
 	Definers  []Definer // see Manifest
+	Longest   int64     // see Content
 	Warnings  []string
 }

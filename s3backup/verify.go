@@ -96,7 +96,7 @@ func (s Store) try(ctx context.Context, m Manifest, scratch Scratch) (Verdict, e
 	if err != nil {
 		return v, err
 	}
-	got, err := measure(ctx, session, m.Databases, "")
+	got, err := measure(ctx, session, m.Databases)
 	if err != nil {
 		return v, err
 	}

@@ -41,12 +41,21 @@ func (s Site) localNames() []string {
 
 // url is what a visitor types.
 func (a address) url() string {
-	scheme, port, usual := "http", a.http, uint16(80)
+	scheme := "http"
 	if a.https != 0 {
-		scheme, port, usual = "https", a.https, 443
+		scheme = "https"
+	}
+	return scheme + "://" + a.authority() + "/"
+}
+
+// authority is the Host of a visitor's request.
+func (a address) authority() string {
+	port, usual := a.http, uint16(80)
+	if a.https != 0 {
+		port, usual = a.https, 443
 	}
 	if port == usual {
-		return fmt.Sprintf("%s://%s/", scheme, a.host)
+		return a.host
 	}
-	return fmt.Sprintf("%s://%s:%d/", scheme, a.host, port)
+	return fmt.Sprintf("%s:%d", a.host, port)
 }

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -281,6 +282,12 @@ func (a Agent) readmit(ctx context.Context, port uint16) error {
 		return fmt.Errorf("%w; App.Health is %s here; if it was changed, run up first", err, a.Site.App.withDefaults().Health)
 	}
 	return err
+}
+
+// check asks a process as visitors' requests do.
+func (a Agent) check(path string, timeout time.Duration) codedeploy.HTTPCheck {
+	host := cmp.Or(a.Config.Host, a.Site.Domain)
+	return codedeploy.HTTPCheck{Path: path, Host: host, HTTPS: a.Site.Web.HTTPS.Mode != HTTPOnly, Timeout: timeout}
 }
 
 func (a Agent) run(ctx context.Context, script string) error {

@@ -31,7 +31,7 @@ func (a Agent) healthy(ctx context.Context, port uint16) error {
 	answered := make(chan struct{})
 	t.Host = listener{t.Host, sync.OnceFunc(func() { close(answered) })}
 	go func() { end(a.givesUp(waiting, port, answered)) }()
-	err := t.HTTPHealthy(waiting, loopback(port), app.Health, bootAtMost*app.BootTimeout)
+	err := t.HTTPHealthy(waiting, loopback(port), a.check(app.Health, bootAtMost*app.BootTimeout))
 	if err == nil {
 		return nil
 	}

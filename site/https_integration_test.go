@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,21 @@ func given(t *testing.T, hosts ...string) site.HTTPS {
 	return h
 }
 
+// neverUp: a first release that does not come up says what to do, and the next up brings what was mended.
+func neverUp(t *testing.T, o site.Operator) {
+	t.Helper()
+	o.LockWait = time.Minute // the killed one's lock expires by itself
+	o.Site.App.Source = edited(t, "config/puma.rb", "raise 'this one does not boot'\n")
+	_, err := o.Up(t.Context())
+	require.ErrorContains(t, err, "this one does not boot")
+	require.ErrorContains(t, err, "no release of the site has ever come up")
+	require.ErrorContains(t, err, "run up again")
+	st, err := o.Status(t.Context())
+	require.NoError(t, err)
+	require.False(t, st.Well)
+	require.Contains(t, strings.Join(st.Problems, "\n"), "of 2 processes (")
+}
+
 // TestHTTPS runs a second site beside the one of TestLife, with HTTPS by the site's own authority. Its first up is killed
 // twice.
 func TestHTTPS(t *testing.T) {
@@ -53,6 +69,7 @@ func TestHTTPS(t *testing.T) {
 	})
 	killUp(t, o, "packages", site.StepStarted)
 	killUp(t, o, "install release", site.StepStarted)
+	neverUp(t, o)
 	r := converges(t, o)
 	v := newVisitor(t, r.URL)
 	require.Equal(t, "https", v.base.Scheme)

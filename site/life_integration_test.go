@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site"
 )
@@ -122,7 +124,7 @@ func killedProcess(t *testing.T, o site.Operator, v *visitor) {
 		time.Sleep(time.Second) // load before, between and after
 		onServer(t, o, "systemctl kill -s KILL app@8002")
 	}
-	require.Eventually(t, func() bool { return v.whoami(t)["port"] == "8002" }, time.Minute, 100*time.Millisecond, "it comes back by itself")
+	require.Eventually(t, func() bool { return v.whoami(t)["port"] == "8002" }, 5*time.Minute, 100*time.Millisecond, "it comes back by itself")
 	unharmed(t, "one of four processes killed three times", run)
 }
 
@@ -142,6 +144,7 @@ func maintenance(t *testing.T, o site.Operator, v *visitor) {
 	st, err := o.Status(t.Context())
 	require.NoError(t, err)
 	require.True(t, st.Servers[0].Report.Maintenance)
+	require.Equal(t, []string{"maintenance is on: visitors get 503 Service Unavailable; maintenance off ends it"}, st.Problems)
 	require.NoError(t, o.SetMaintenance(t.Context(), false))
 	require.Equal(t, http.StatusOK, v.get(t, "/").StatusCode)
 	end()
@@ -291,6 +294,27 @@ func status(t *testing.T, o site.Operator) {
 	require.NotEmpty(t, said.Servers[0].Address)
 	require.Equal(t, said.Release, said.Servers[0].Release)
 	require.Equal(t, "ok", st.Servers[0].Report.Database)
+
+	h, err := o.Host(t.Context(), "web-1")
+	require.NoError(t, err)
+	defer h.Close()
+	b := &apachecfg.Balancer{Host: h, Name: o.Site.Name, Port: 8089, SecretFile: "/etc/siteblocks/balancer.secret"}
+	first := netip.MustParseAddrPort("127.0.0.1:8001")
+	require.NoError(t, b.Drain(t.Context(), first))
+	require.Contains(t, strings.Join(problems(t, o), "\n"), "web-1: 1 of 4 processes (8001): drained")
+	require.NoError(t, b.Ready(t.Context(), first))
+	onServer(t, o, "mv /usr/local/lib/siteblocks/agent /root/agent")
+	require.Contains(t, strings.Join(problems(t, o), "\n"), "web-1: its agent is not there")
+	onServer(t, o, "mv /root/agent /usr/local/lib/siteblocks/agent")
+}
+
+// problems are the site's by its status.
+func problems(t *testing.T, o site.Operator) []string {
+	t.Helper()
+	st, err := o.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, len(st.Problems) == 0, st.Well)
+	return st.Problems
 }
 
 // logs shows what visitors asked for, and the health checks, several a second, only where it is told to.
@@ -323,6 +347,10 @@ func untold(t *testing.T, o site.Operator, j *journal) {
 }
 
 func down(t *testing.T, o site.Operator) {
+	upload := "/var/www/" + o.Site.Name + "/shared/public/system/portrait.png"
+	onServer(t, o, "touch "+upload)
+	require.ErrorIs(t, o.Down(t.Context(), site.DownOptions{}), site.ErrFilesWouldBeLost)
+	require.Equal(t, "active", onServer(t, o, "systemctl is-active app@8001"), "nothing was touched")
 	require.NoError(t, o.Down(t.Context(), site.DownOptions{DeleteData: true}))
 	gone(t, o)
 	st, err := o.Status(t.Context())

@@ -30,8 +30,9 @@ type Operator struct {
 	// LockWait bounds how long a verb waits for another operator. Zero does not wait: the verb returns a *lease.HeldError.
 	LockWait time.Duration
 
-	// Program is the executable that is copied to the servers as the site's agent; its main must call cli.Main.
-	// Empty: the running program itself.
+	// Program is the executable whose main package becomes the site's agent on the servers; its main must call cli.Main
+	// with the same Site. It is built again from its source where Go and the source are at hand, so that equal sources
+	// give equal agents, however the program was built; else it is copied. Empty: the running program itself.
 	Program string
 
 	// Events receives what is being done, from several goroutines at once. Nil drops it.

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/siteblocks/siteblocks/site/provision"
 )
@@ -117,7 +119,30 @@ func crossBuild(ctx context.Context, own, arch string) (string, error) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w: %s", info.Path, err, text)
 	}
-	return out, os.Rename(part, out)
+	if err := os.Rename(part, out); err != nil {
+		return "", err
+	}
+	forget(filepath.Dir(out))
+	return out, nil
+}
+
+// keepAgents is how many built agents stay in the cache.
+const keepAgents = 8
+
+// forget removes all but the newest agents.
+func forget(cache string) {
+	all, _ := filepath.Glob(filepath.Join(cache, "*"))
+	built := func(file string) int64 {
+		info, err := os.Stat(file)
+		if err != nil {
+			return 0
+		}
+		return info.ModTime().UnixNano()
+	}
+	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(built(b), built(a)) })
+	for _, old := range all[min(keepAgents, len(all)):] {
+		_ = os.Remove(old)
+	}
 }
 
 func fileSum(name string) (string, error) {

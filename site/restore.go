@@ -146,22 +146,11 @@ func (o Operator) restoreData(ctx context.Context, l *live, id string, replace b
 }
 
 // lastBackup brings all of the data into the bucket before the servers end. Nobody writes meanwhile.
-func (o Operator) lastBackup(ctx context.Context, b bucket, servers []ec2x.Server) error {
-	sec, _, err := loadSecrets(ctx, b.s3, b.Bucket)
-	if err != nil {
-		return err
-	}
-	l, err := o.attach(ctx, servers, sec, b)
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	if err := o.refresh(ctx, l, &Result{}); err != nil {
-		return err
-	}
+func (o Operator) lastBackup(ctx context.Context, l *live) error {
 	if err := o.pause(ctx, l); err != nil {
 		return err
 	}
+	var err error
 	for _, server := range l.with(RoleDB) {
 		err = errors.Join(err, o.agent(ctx, l.hosts[server.Name], nil, "backup", "shrink"))
 	}

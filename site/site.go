@@ -57,7 +57,9 @@ type App struct {
 	// Env is its environment besides PORT, HOST_NAME, DATABASE_URL and SECRET_KEY_BASE. It is not secret: plans print it.
 	Env map[string]string
 
-	// LinkedDirs and LinkedFiles live in shared/ and are linked into every release, as Capistrano does.
+	// LinkedDirs and LinkedFiles live in shared/ and are linked into every release, as Capistrano does. No backup has
+	// them: what people upload into them is lost with the server. Keep uploads in the database or in a bucket of the
+	// application's.
 	LinkedDirs  []string
 	LinkedFiles []string
 

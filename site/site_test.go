@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x"
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/provision"
 )
@@ -126,5 +129,24 @@ func TestPlanOfASourceThatCannotBePacked(t *testing.T) {
 		s.App.Source, s.App.Revision = app.Source, app.Revision
 		_, err := site.Operator{Site: s}.Plan(t.Context())
 		require.ErrorContains(t, err, "App.Source", app)
+	}
+}
+
+// What a process is asked with, is what a visitor's request carries on the cloud in question.
+func TestTheAgentKnowsTheHostOfVisitors(t *testing.T) {
+	s := shop(t)
+	s.Web.HTTPS.Mode = site.HTTPSRedirect
+	published := map[uint16]netip.AddrPort{80: netip.MustParseAddrPort("127.0.0.1:8080"), 443: netip.MustParseAddrPort("127.0.0.1:8443")}
+	for want, server := range map[string]ec2x.Server{"www.shop.example": {}, "shop.localhost:8443": {Published: published}} {
+		server.Name, server.Roles = "web-1", []string{site.RoleWeb, site.RoleApp, site.RoleDB}
+		state, err := s.HostState("web-1", site.Inputs{Servers: []ec2x.Server{server}})
+		require.NoError(t, err)
+		i := slices.IndexFunc(state.Steps, func(step provision.Step) bool {
+			f, ok := step.(provision.File)
+			return ok && f.Path == "/etc/siteblocks/agent.json"
+		})
+		var config site.AgentConfig
+		require.NoError(t, json.Unmarshal([]byte(state.Steps[i].(provision.File).Secret), &config))
+		require.Equal(t, want, config.Host)
 	}
 }

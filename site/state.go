@@ -59,13 +59,14 @@ func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
 	return append([]provision.Step{provision.Packages{Names: s.packages(host)}}, s.agentSteps(host, in)...)
 }
 
-// agentSteps are the agent and what it knows. The program comes first, and only where its Site is the operator's: else
-// the agent that is there stays, with what it knows.
+// agentSteps are the agent and what it knows. Neither is replaced where the program's Site on the server is not the
+// operator's: the agent that is there stays, with what it knows.
 func (s Site) agentSteps(host ec2x.Server, in Inputs) []provision.Step {
+	record := base64.StdEncoding.EncodeToString(s.Record())
 	return []provision.Step{
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
-		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + base64.StdEncoding.EncodeToString(s.Record())},
-		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600},
+		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + record},
+		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600, Check: agentPath + " agent version " + record + " <{}"},
 	}
 }
 
@@ -94,6 +95,7 @@ func (s Site) engine() mysqlrepl.Software {
 // AgentConfig is what a server's agent knows. It lies on the server, readable by root only.
 type AgentConfig struct {
 	Server           string `json:"server"`
+	Host             string `json:"host,omitempty"` // in visitors' requests; empty is the site's domain
 	Bucket           string `json:"bucket"`
 	Region           string `json:"region"`
 	Endpoint         string `json:"endpoint,omitempty"`
@@ -109,7 +111,7 @@ type AgentConfig struct {
 
 func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
 	c := AgentConfig{
-		Server: host.Name, Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
+		Server: host.Name, Host: s.address(host).authority(), Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
 		AccessKeyID: in.Storage.ServerCredentials.AccessKeyID, SecretAccessKey: in.Storage.ServerCredentials.SecretAccessKey,
 		DatabasePassword: string(in.Secrets.DatabasePassword), BalancerSecret: string(in.Secrets.BalancerSecret),
 		BackupKey: string(in.Secrets.BackupKey), Site: s.Record(),

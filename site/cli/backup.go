@@ -44,7 +44,16 @@ func (c *command) backupNow(ctx context.Context) error {
 	return c.answer(m, func() {
 		fmt.Fprintf(c.stdout, "%s: %d tables, %d rows, %s in the bucket (%s)\n", m.ID, len(m.Tables), m.Rows(), s3backup.Size(m.Object.Bytes),
 			m.Finished.Sub(m.Started).Round(time.Second/10))
+		printLeft(c.stdout, m.Left, m.Warnings)
+		c.printNotBackedUp()
 	})
+}
+
+// printNotBackedUp says which files are on the server alone.
+func (c *command) printNotBackedUp() {
+	if dirs := c.site.NotBackedUp(); len(dirs) > 0 {
+		fmt.Fprintf(c.stdout, "backups have the database; files in %s are in none\n", strings.Join(dirs, ", "))
+	}
 }
 
 // listed is a backup in a list.
@@ -55,10 +64,14 @@ type listed struct {
 	Bytes    int64     `json:"bytes"` // in the bucket
 	Verified string    `json:"verified"`
 	Problem  string    `json:"problem,omitempty"`
+
+	Left     []s3backup.Left `json:"left,omitempty"` // no restore brings it back
+	Warnings []string        `json:"warnings,omitempty"`
 }
 
 func newListed(e s3backup.Entry) listed {
-	l := listed{ID: e.ID, Started: e.At, Rows: e.Manifest.Rows(), Bytes: e.Manifest.Object.Bytes, Verified: "no"}
+	l := listed{ID: e.ID, Started: e.At, Rows: e.Manifest.Rows(), Bytes: e.Manifest.Object.Bytes, Verified: "no",
+		Left: e.Manifest.Left, Warnings: e.Manifest.Warnings}
 	switch {
 	case e.Problem != nil:
 		l.Problem = e.Problem.Error()
@@ -91,7 +104,20 @@ func (c *command) backupList(ctx context.Context) error {
 			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, time.Since(l.Started).Round(time.Second), l.Rows, s3backup.Size(l.Bytes), l.Verified, orDash(l.Problem))
 		}
 		_ = t.Flush()
+		if len(all) > 0 {
+			printLeft(c.stdout, all[0].Left, all[0].Warnings)
+		}
 	})
+}
+
+// printLeft says what a restore of the newest backup does not bring back as it was.
+func printLeft(w io.Writer, left []s3backup.Left, warnings []string) {
+	for _, l := range left {
+		fmt.Fprintf(w, "warning: %s\n", l)
+	}
+	for _, text := range warnings {
+		fmt.Fprintf(w, "warning: %s\n", text)
+	}
 }
 
 func (c *command) backupVerify(ctx context.Context) error {

@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/s3backup"
 )
 
 func TestMoment(t *testing.T) {
@@ -24,4 +28,17 @@ func TestMoment(t *testing.T) {
 	}
 	_, err := moment("yesterday", now)
 	require.Error(t, err)
+}
+
+func TestListSaysWhatABackupLeavesOut(t *testing.T) {
+	l := newListed(s3backup.Entry{ID: "b", Manifest: s3backup.Manifest{
+		Left:     []s3backup.Left{{Kind: "view", Database: "shop", Name: "w", Why: "its table is gone"}},
+		Warnings: []string{"table shop.old is MyISAM"},
+	}})
+	data, err := json.Marshal(l)
+	require.NoError(t, err)
+	require.Contains(t, string(data), "its table is gone")
+	var out strings.Builder
+	printLeft(&out, l.Left, l.Warnings)
+	require.Equal(t, "warning: view shop.w is left out of the backup: its table is gone; mend or drop it\nwarning: table shop.old is MyISAM\n", out.String())
 }

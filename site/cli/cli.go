@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -44,14 +45,14 @@ type command struct {
 	stderr io.Writer
 	ask    func() bool // tells whether a person sits at stdin
 
-	json, follow, all, check, log                   bool
-	deleteData, skipBackup, delete, replace, shrink bool
-	before                                          string
-	wait                                            time.Duration
+	json, follow, all, check, log                              bool
+	deleteData, skipBackup, loseFiles, delete, replace, shrink bool
+	before                                                     string
+	wait                                                       time.Duration
 }
 
 func run(ctx context.Context, s site.Site, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
+	if len(args) == 0 || len(args) == 1 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
 		usage(s, stdout)
 		return 0
 	}

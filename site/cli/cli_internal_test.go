@@ -64,10 +64,10 @@ func TestWithoutDocker(t *testing.T) {
 // TestWhatAVerbDoesNotKnowIsRefused tries words and flags that no verb, or another verb, knows, before and after words.
 func TestWhatAVerbDoesNotKnowIsRefused(t *testing.T) {
 	wrong := [][]string{
-		{"upp"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
+		{"upp"}, {"help", "down"}, {"-json"}, {"-json", "status"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
 		{"agent"}, {"agent", "nothing"}, {"agent", "converge", "now"}, {"agent", "backup", "all"}, {"agent", "restore", "x", "perhaps"}, {"agent", "boot", "-check"},
 		{"backup"}, {"backup", "everything"}, {"backup", "-json"}, {"backup", "prune", "-dry"}, {"backup", "restore", "-before", "soon"}, {"backup", "restore", "x", "-before", "8:00"},
-		{"down", "-keep-data"}, {"down", "-delete-data=perhaps"}, {"down", "-delete-data", "-skip-backup"}, {"logs", "web-1", "web-2"},
+		{"down", "-keep-data"}, {"down", "-delete-data=perhaps"}, {"logs", "web-1", "web-2"},
 		{"plan", "-wait", "1m"}, {"deploy", "-delete-data"}, {"up", "--", "-json"},
 	}
 	for _, v := range verbs() {
@@ -117,7 +117,7 @@ func named(t *testing.T, name string) verb {
 }
 
 func TestDestroyingIsSpeltOutAndConfirmed(t *testing.T) {
-	for _, args := range []string{"down -delete-data", "down -skip-backup", "backup prune -delete", "backup restore -replace"} {
+	for _, args := range []string{"down -delete-data", "down -skip-backup", "down -lose-files", "backup prune -delete", "backup restore -replace"} {
 		for typed, goesOn := range map[string]bool{"shop\n": true, "yes\n": false, "": false, "shop 2\n": false} {
 			v, words := find(strings.Fields(args))
 			var stderr bytes.Buffer

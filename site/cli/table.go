@@ -34,6 +34,7 @@ var (
 	logging     = boolean("log", func(c *command) *bool { return &c.log })
 	deletesData = boolean("delete-data", func(c *command) *bool { return &c.deleteData })
 	skipsBackup = boolean("skip-backup", func(c *command) *bool { return &c.skipBackup })
+	losesFiles  = boolean("lose-files", func(c *command) *bool { return &c.loseFiles })
 	deletes     = boolean("delete", func(c *command) *bool { return &c.delete })
 	replaces    = boolean("replace", func(c *command) *bool { return &c.replace })
 	shrinks     = boolean("shrink", func(c *command) *bool { return &c.shrink })
@@ -49,7 +50,7 @@ func verbs() []verb {
 		{name: "plan", args: "[-json]", help: "what up would do; changes nothing", flags: shows, run: (*command).plan},
 		{name: "up", help: "launch, provision and deploy whatever is missing", flags: does, run: (*command).up},
 		{name: "status", args: "[-json]", help: "the whole site on one screen", flags: shows, run: (*command).status},
-		{name: "deploy", help: "pack the code, upload it, restart one process after the other", flags: does, run: (*command).deploy},
+		{name: "deploy", help: "new code: pack, upload, restart one process after the other; changes of anything else need up", flags: does, run: (*command).deploy},
 		{name: "rollback", help: "back to the last good release", flags: does, run: (*command).rollback},
 		{name: "releases", args: "[-json]", help: "what was deployed", flags: shows, run: (*command).releases},
 		{name: "backup now", args: "[-shrink]", help: "one more backup; -shrink accepts that the data lost more than half of its size", flags: also(shrinks), run: (*command).backupNow},
@@ -63,8 +64,8 @@ func verbs() []verb {
 		{name: "logs", args: "[-follow] [-all] [SERVER]", help: "visitors' requests and the newest lines of every service; -all adds the health checks", flags: []addFlag{following, everything}, most: 1, run: (*command).logs},
 		{name: "render", args: "SERVER", help: "the files that the site puts on a server", least: 1, most: 1, run: (*command).render},
 		{name: "diagram", help: "the site as SVG", run: (*command).diagram},
-		{name: "down", args: "[-delete-data | -skip-backup]", help: "end the servers after a last backup and keep the data; -delete-data deletes backups and releases too, -skip-backup gives up what was written since the last one",
-			flags: also(deletesData, skipsBackup), run: (*command).down},
+		{name: "down", args: "[-delete-data] [-skip-backup] [-lose-files]", help: "end the servers after a last backup and keep the data; -delete-data deletes all of it, -skip-backup gives up what is in no backup yet, -lose-files the files in linked directories",
+			flags: also(deletesData, skipsBackup, losesFiles), run: (*command).down},
 		{name: "agent", args: "VERB", help: "what the program does on the site's servers", flags: []addFlag{checking, logging}, least: 1, most: math.MaxInt, run: (*command).agent},
 	}
 }

@@ -67,6 +67,9 @@ func (c *command) changed(f func(site.Operator) (site.Result, error)) error {
 		fmt.Fprintf(c.stdout, " with the data of backup %s", r.Restored)
 	}
 	fmt.Fprintf(c.stdout, " (%s)\n%s\n", time.Since(start).Round(time.Second/10), r.URL)
+	if c.verb.name == "up" {
+		c.printNotBackedUp()
+	}
 	if len(r.Pending) > 0 {
 		fmt.Fprintln(c.stdout, "\nNot applied, for only up does it; run up:")
 		for _, change := range r.Pending {
@@ -174,7 +177,11 @@ func (c *command) ssh(ctx context.Context) error {
 			return c.shell(ctx, h)
 		}
 		words := make([]string, 0, len(c.args))
-		for _, w := range c.args[1:] {
+		command := c.args[1:]
+		if command[0] == "--" {
+			command = command[1:]
+		}
+		for _, w := range command {
 			words = append(words, sshx.Quote(w))
 		}
 		return h.Run(ctx, sshx.Script{Text: strings.Join(words, " "), Stdin: c.stdin, Stdout: c.stdout, Stderr: c.stderr})
@@ -218,15 +225,14 @@ func (c *command) diagram(context.Context) error {
 }
 
 func (c *command) down(ctx context.Context) error {
-	if c.deleteData && c.skipBackup {
-		return c.misused("-delete-data and -skip-backup exclude each other")
-	}
 	var loss string
 	switch {
 	case c.deleteData:
 		loss = "Every backup and release of " + c.site.Name + " is deleted, with its servers and the data on them. Nothing brings them back."
 	case c.skipBackup:
-		loss = "What was written to " + c.site.Name + " since its last backup is lost."
+		loss = "What was written to " + c.site.Name + " since its last backup is lost, and so are the files in its linked directories."
+	case c.loseFiles:
+		loss = "The files in linked directories of " + c.site.Name + " are lost: no backup has them."
 	}
 	if loss != "" {
 		if err := c.confirm(loss); err != nil {
@@ -234,7 +240,7 @@ func (c *command) down(ctx context.Context) error {
 		}
 	}
 	return c.with(func(o site.Operator) error {
-		return o.Down(ctx, site.DownOptions{DeleteData: c.deleteData, SkipBackup: c.skipBackup})
+		return o.Down(ctx, site.DownOptions{DeleteData: c.deleteData, SkipBackup: c.skipBackup, LoseFiles: c.loseFiles})
 	})
 }
 
