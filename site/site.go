@@ -61,6 +61,10 @@ type App struct {
 	LinkedDirs  []string
 	LinkedFiles []string
 
+	// Memory limits what one process may use, in bytes, at least 64 MiB; one that wants more is killed and started
+	// again. Zero: half of the server's memory, which keeps a process that grows without end from taking all of it.
+	Memory int64
+
 	// BootTimeout bounds how long a process may take from its start to its first healthy answer. Zero: 60 s.
 	BootTimeout time.Duration
 }

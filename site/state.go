@@ -58,6 +58,7 @@ func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
 	return []provision.Step{
 		provision.Packages{Names: s.packages(host)},
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
+		always("ssh.service"), // a server without it cannot be reached to be mended
 		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600},
 		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version"},
 	}
@@ -120,6 +121,7 @@ func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {
 	}
 	steps := []provision.Step{
 		provision.File{Path: sw.Config, Content: conf, Check: sw.Check[0] + " --defaults-file={} " + strings.Join(sw.Check[1:], " ") + " >/dev/null"},
+		always(sw.Service),
 		provision.Unit{Name: sw.Service, RestartOn: []string{sw.Config}},
 		provision.Command{
 			Name:   "database and account of the application",
@@ -233,7 +235,7 @@ func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 		reload = append(reload, certPath, keyPath)
 	}
 	// A module that was enabled since needs a restart: see apachecfg.Reload.
-	return append(steps, config, provision.Unit{
+	return append(steps, config, always(apachecfg.Unit), provision.Unit{
 		Name: apachecfg.Unit, ReloadOn: reload, RestartOn: []string{enabledModules}, Check: agentPath + " agent check-web",
 	}), nil
 }
