@@ -7,78 +7,198 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// Check reads a gzipped tarball to its end and refuses one that could write outside the folder that it is unpacked in: absolute
-// paths, "..", links that lead out, entries beneath a link, and everything that is neither file, folder nor symbolic link.
-func Check(r io.Reader) error {
+// Check reads a gzipped tarball to its end and refuses one that could write outside the folder that it is unpacked in, or lead
+// there: absolute paths, "..", symbolic links that lead out as the kernel follows them, by way of others too, entries beneath a
+// link, names with control characters, setuid, setgid and sticky bits, and everything that is neither file, folder nor
+// symbolic link.
+//
+// Linked are the paths that will lead to shared data once the release is installed (see Target). A link may lead into one of
+// them, but not through it and back out, and none of them may lie beneath a link or a file of the tarball.
+func Check(r io.Reader, linked ...string) error {
+	fail := func(err error) error { return fmt.Errorf("codedeploy: check tarball: %w", err) }
 	zip, err := gzip.NewReader(r)
 	if err != nil {
-		return fmt.Errorf("codedeploy: check tarball: %w", err)
+		return fail(err)
 	}
-	archive, rules := tar.NewReader(zip), entryRules{}
+	archive, found := tar.NewReader(zip), tree{}
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			_, err = io.Copy(io.Discard, zip) // what follows the archive's end still has to be sound gzip
-			return err
+			break
 		}
-		if err == nil && h.Typeflag != tar.TypeXGlobalHeader {
-			err = rules.check(h)
+		if err == nil {
+			err = found.add(h)
 		}
 		if err != nil {
-			return fmt.Errorf("codedeploy: check tarball: %w", err)
+			return fail(err)
 		}
 	}
+	if err := found.check(linked); err != nil {
+		return fail(err)
+	}
+	if _, err = io.Copy(io.Discard, zip); err != nil { // what follows the archive's end still has to be sound gzip
+		return fail(err)
+	}
+	return nil
 }
 
-// entryRules remembers the links seen, since an entry beneath one would be written where the link points.
-type entryRules struct{ links map[string]bool }
+// tree is what a tarball holds, by path. Folders that it only implies are in it too.
+type tree map[string]entry
 
-func (e *entryRules) check(h *tar.Header) error {
+type entry struct {
+	kind byte   // tar.TypeReg, tar.TypeDir or tar.TypeSymlink
+	to   string // of a link
+}
+
+var kinds = map[byte]string{
+	tar.TypeReg: "file", tar.TypeDir: "folder", tar.TypeSymlink: "link",
+	tar.TypeLink: "hard link", tar.TypeChar: "device", tar.TypeBlock: "device", tar.TypeFifo: "named pipe",
+}
+
+func (t tree) add(h *tar.Header) error {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return checkGlobal(h)
+	}
 	name := strings.TrimSuffix(strings.TrimPrefix(h.Name, "./"), "/")
 	if name == "" && h.Typeflag == tar.TypeDir {
 		return nil
 	}
-	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\x00\n\r") {
-		return fmt.Errorf("%q is not a path within the application", h.Name)
+	if err := checkEntry(h, name); err != nil {
+		return err
 	}
-	for p := name; p != "."; p = path.Dir(p) {
-		if e.links[p] {
-			return fmt.Errorf("%q lies beneath or replaces the link %q", name, p)
+	for p := path.Dir(name); p != "."; p = path.Dir(p) {
+		if above, there := t[p]; there && above.kind != tar.TypeDir {
+			return fmt.Errorf("%q lies beneath the %s %q", name, kinds[above.kind], p)
 		}
+		t[p] = entry{kind: tar.TypeDir}
 	}
-	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeDir:
-		return nil
-	case tar.TypeSymlink:
-		return e.checkLink(name, h.Linkname)
+	if old, there := t[name]; there && (old.kind != h.Typeflag || h.Typeflag == tar.TypeSymlink) {
+		return fmt.Errorf("%q is there twice, as %s and as %s", name, kinds[old.kind], kinds[h.Typeflag])
 	}
-	return fmt.Errorf("%q is neither file, folder nor symbolic link", name)
+	t[name] = entry{h.Typeflag, h.Linkname}
+	return nil
 }
 
-func (e *entryRules) checkLink(name, to string) error {
-	depth := strings.Count(name, "/")
-	if to == "" || path.IsAbs(to) || strings.ContainsAny(to, "\x00\n\r\\") {
-		return fmt.Errorf("link %q to %q leads out of the application", name, to)
+// checkGlobal refuses what a tar that honours global headers would apply to the entries after it, unlike package tar.
+func checkGlobal(h *tar.Header) error {
+	for key := range h.PAXRecords {
+		if key != "comment" {
+			return fmt.Errorf("its global header sets %q for all entries", key)
+		}
 	}
-	for _, part := range strings.Split(to, "/") {
+	return nil
+}
+
+func checkEntry(h *tar.Header, name string) error {
+	switch {
+	case !utf8.ValidString(h.Name):
+		return fmt.Errorf("%q is not a name in UTF-8", h.Name)
+	case hasControl(h.Name):
+		return fmt.Errorf("%q has a control character in its name", h.Name)
+	case !fs.ValidPath(name) || name == ".":
+		return fmt.Errorf("%q is not a path within the application", h.Name)
+	case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir && h.Typeflag != tar.TypeSymlink:
+		if what, known := kinds[h.Typeflag]; known {
+			return fmt.Errorf("%q is a %s: neither file, folder nor symbolic link", name, what)
+		}
+		return fmt.Errorf("%q is neither file, folder nor symbolic link", name)
+	case h.Format == tar.FormatUnknown: // as read: it has extensions of two formats, of which another tar may obey the other
+		return fmt.Errorf("%q mixes two formats of tar", name)
+	case h.Typeflag == tar.TypeReg && strings.HasSuffix(h.Name, "/"):
+		return fmt.Errorf("%q is a file with the name of a folder", h.Name)
+	case h.Mode&^0o777 != 0 && h.Typeflag != tar.TypeSymlink:
+		return fmt.Errorf("%q has mode %#o: a setuid, setgid or sticky bit is set", name, h.Mode)
+	case h.Typeflag == tar.TypeSymlink && (h.Linkname == "" || hasControl(h.Linkname) || strings.Contains(h.Linkname, `\`) || !utf8.ValidString(h.Linkname)):
+		return fmt.Errorf("link %q to %q: not a path that can be followed", name, h.Linkname)
+	}
+	return nil
+}
+
+// check looks at the tree as a whole, with the linked paths in their places.
+func (t tree) check(linked []string) error {
+	replaced := map[string]bool{}
+	for _, l := range linked {
+		for p := path.Dir(l); p != "."; p = path.Dir(p) {
+			if above, there := t[p]; there && above.kind != tar.TypeDir {
+				return fmt.Errorf("linked path %q lies beneath %q, which is a %s in the release", l, p, kinds[above.kind])
+			}
+		}
+		replaced[l] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		if t[name].kind != tar.TypeSymlink {
+			continue
+		}
+		if err := t.follow(name, replaced); err != nil {
+			return fmt.Errorf("link %q to %q %w", name, t[name].to, err)
+		}
+	}
+	return nil
+}
+
+var (
+	errLeadsOut = errors.New("leads out of the application")
+	errCircle   = errors.New("leads in a circle, or through more than 40 other links")
+)
+
+const maxLinks = 40 // that the kernel follows in one path; Source: path_resolution(7)
+
+// follow goes where the kernel would go for a link. What is not there is taken for a folder: a build may make one.
+func (t tree) follow(name string, replaced map[string]bool) error {
+	at, todo, links := path.Dir(name), strings.Split(t[name].to, "/"), 1
+	if path.IsAbs(t[name].to) {
+		return errLeadsOut
+	}
+	for len(todo) > 0 {
+		part := todo[0]
+		todo = todo[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			if at == "." {
+				return errLeadsOut
+			}
+			at = path.Dir(at)
+			continue
+		}
+		at = path.Join(at, part)
+		if replaced[at] {
+			return staysBelow(todo)
+		}
+		if next := t[at]; next.kind == tar.TypeSymlink {
+			if links++; links > maxLinks {
+				return errCircle
+			}
+			if path.IsAbs(next.to) {
+				return errLeadsOut
+			}
+			at, todo = path.Dir(at), append(strings.Split(next.to, "/"), todo...)
+		}
+	}
+	return nil
+}
+
+// staysBelow follows the rest of a path from a linked path on: ".." leads out of what is shared, not back into the release.
+func staysBelow(parts []string) error {
+	depth := 0
+	for _, part := range parts {
 		switch part {
 		case "", ".":
 		case "..":
-			depth--
+			if depth--; depth < 0 {
+				return errLeadsOut
+			}
 		default:
 			depth++
 		}
-		if depth < 0 {
-			return fmt.Errorf("link %q to %q leads out of the application", name, to)
-		}
 	}
-	if e.links == nil {
-		e.links = map[string]bool{}
-	}
-	e.links[name] = true
 	return nil
 }

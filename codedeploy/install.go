@@ -16,12 +16,20 @@ import (
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 )
 
-//go:embed install.sh
-var installScript string
+var (
+	//go:embed install.sh
+	installScript string
+	//go:embed unpack.sh
+	unpackScript string // with the owner's rights
+)
 
 // Install unpacks a release beside the others, links what is shared and runs build (a shell command; empty runs none) as Owner in
 // its directory. The release has its name only when all of that is done: one that has it is left as it is, a half-done one is
-// done again. Nothing that runs notices. The build sees the release under a temporary path.
+// done again, and what others left half-done is removed. Nothing that runs notices. The build sees the release under a
+// temporary path, with HOME, USER, LOGNAME, SHELL, LANG=C.UTF-8 and the system's PATH for its environment.
+//
+// The build reads nothing that another user wrote: where Writable is not Owner, the linked directories, and the linked files
+// that Writable may change, are linked only after it. Until then the release's own lie there, or empty directories.
 //
 // The tarball's hash is compared and its entries are checked (see Check) before anything is sent. All files get the release's own
 // time, so that every server answers with the same Last-Modified.
@@ -40,7 +48,7 @@ func (t Target) Install(ctx context.Context, r Release, tarball io.Reader, build
 			return nil
 		}
 	}
-	file, err := spool(r, tarball)
+	file, err := spool(r, tarball, t.linked())
 	if err != nil {
 		return fmt.Errorf("codedeploy: %s: %w", do, err)
 	}
@@ -49,15 +57,14 @@ func (t Target) Install(ctx context.Context, r Release, tarball io.Reader, build
 	if r.Created.IsZero() {
 		r.Created = made
 	}
-	return t.run(ctx, do, sshx.Script{Text: installScript, Stdin: file},
-		"name", r.Name, "sha", r.SHA256, "revision", r.Revision,
-		"created", strconv.FormatInt(r.Created.Unix(), 10), "made", strconv.FormatInt(made.Unix(), 10),
-		"owner", t.owner(), "group", t.Group, "writer", t.Writable, "build", build,
+	unpack := t.ownerScript(unpackScript, "name", r.Name, "revision", r.Revision,
+		"created", strconv.FormatInt(r.Created.Unix(), 10), "made", strconv.FormatInt(made.Unix(), 10), "build", build)
+	return t.run(ctx, do, sshx.Script{Text: installScript, Stdin: file}, "unpack", unpack, "writer", t.Writable,
 		"dirs", strings.Join(t.LinkedDirs, "\n"), "files", strings.Join(t.LinkedFiles, "\n"))
 }
 
 // spool puts the tarball into a temporary file and checks it there.
-func spool(r Release, tarball io.Reader) (_ *os.File, err error) {
+func spool(r Release, tarball io.Reader, linked []string) (_ *os.File, err error) {
 	file, err := os.CreateTemp("", "siteblocks-release-*")
 	if err != nil {
 		return nil, err
@@ -78,7 +85,7 @@ func spool(r Release, tarball io.Reader) (_ *os.File, err error) {
 	if _, err = file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	if err = Check(file); err != nil {
+	if err = Check(file, linked...); err != nil {
 		return nil, err
 	}
 	_, err = file.Seek(0, io.SeekStart)
@@ -86,16 +93,19 @@ func spool(r Release, tarball io.Reader) (_ *os.File, err error) {
 }
 
 // Capistrano's own way: the fresh link is made in releases and renamed over the old one.
-const publishScript = `[ -d "$root/releases/$name" ] || { echo "release $name is not installed" >&2; exit 1; }
-was=$(readlink "$root/current" 2>/dev/null || true)
+const publishScript = `cd "$root"
+[ -d "releases/$name" ] && [ ! -L "releases/$name" ] || { echo "release $name is not installed" >&2; exit 1; }
+was=$(readlink current || true)
 [ "$was" != "$root/releases/$name" ] || exit 0
-ln -sfnT "$root/releases/$name" "$root/releases/current"
-chown -h "$owner:$group" "$root/releases/current"
-mv -fT "$root/releases/current" "$root/current"
+if [ -L revisions.log ] || [ -e revisions.log ] && { [ ! -f revisions.log ] || [ ! -w revisions.log ]; }; then
+	echo "$root/revisions.log is not a file that $(id -un) can write to, but: $(ls -ld revisions.log); move it away" >&2
+	exit 1
+fi
+ln -sfnT "$root/releases/$name" releases/current
+mv -fT releases/current current
 line="Branch $source (at $revision) deployed as release $name by $by"
 [ "${was##*/}" \> "$name" ] && line="$by rolled back to release $name"
-printf '%s\n' "$line" >>"$root/revisions.log"
-chown "$owner:$group" "$root/revisions.log"
+printf '%s\n' "$line" >>revisions.log
 `
 
 // Publish makes an installed release the current one, in one step, and writes Capistrano's line to revisions.log. What runs keeps
@@ -104,8 +114,7 @@ func (t Target) Publish(ctx context.Context, r Release) error {
 	if err := checkName(r.Name); err != nil {
 		return err
 	}
-	return t.run(ctx, fmt.Sprintf("publish release %q", r.Name), sshx.Script{Text: publishScript},
-		"name", r.Name, "owner", t.owner(), "group", t.Group,
+	return t.runAsOwner(ctx, fmt.Sprintf("publish release %q", r.Name), publishScript, "name", r.Name,
 		"source", oneLine(r.Source, "unknown"), "revision", oneLine(r.Revision, "unknown"), "by", oneLine(r.By, "unknown"))
 }
 
@@ -128,7 +137,8 @@ systemd-run --quiet --pipe --wait --collect --unit="$unit" -p User="$user" -p Wo
 
 // Migrate runs a shell command, such as "bin/rails db:migrate", in an installed release's directory as user, with the variables of
 // envFile (an EnvironmentFile of systemd; empty is none), which is never given to a shell. A command that fails gives an
-// *sshx.ExitError with its last lines.
+// *sshx.ExitError with its last lines. User is the one that the application runs as: a release's linked directories hold
+// what the application wrote, so no other user should run code that reads them.
 func (t Target) Migrate(ctx context.Context, release, command, envFile, user string) error {
 	do := fmt.Sprintf("migrate release %q", release)
 	if err := checkName(release); err != nil {

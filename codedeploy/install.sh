@@ -1,61 +1,61 @@
-releases=$root/releases shared=$root/shared
-partial=$releases/.$name.partial tarball=$releases/.$name.tar.gz
-id -- "$owner" >/dev/null
-[ -n "$group" ] || group=$(id -gn -- "$owner")
+# Root does what only root can: it keeps the lock, makes Root itself and gives the linked directories to the user who writes
+# there. All else below Root is done with its owner's rights, as its owner could put a link in the way of whatever root does.
 [ -n "$writer" ] || writer=$owner
+id -- "$owner" >/dev/null
 id -- "$writer" >/dev/null
+lock -w 60 || die 'another installation has been running for a minute'
 
-# folder DIR USER makes a directory with its parents, which belong to the owner of the code.
-folder() {
-	[ ! -d "$1" ] || return 0
-	folder "$(dirname "$1")" "$owner"
-	mkdir "$1" && chown "$2:$group" "$1"
+# others_write tells whether somebody else than root could put a link where root is about to make Root.
+others_write() {
+	[ "$(realpath -m -- "$root")" = "$root" ] || return 0
+	above=$root
+	while [ "$above" != / ]; do
+		above=$(dirname "$above")
+		[ ! -e "$above" ] || [ -z "$(find "$above" -prune \( ! -uid 0 -o -perm /022 \))" ] || return 0
+	done
+	return 1
 }
-mkdir -p "$(dirname "$root")"
-folder "$releases" "$owner"
-folder "$shared" "$owner"
+if [ ! -d "$root" ] && ! as "$owner" mkdir -p "$root" 2>/dev/null; then
+	! others_write || die "the way to $root can be changed by others than root: make the folder and give it to $owner"
+	mkdir -p "$root"
+	chown "$owner:$group" "$root"
+fi
+as "$owner" test -w "$root" || die "$root cannot be written by $owner: give it to that user"
+as "$owner" mkdir -p "$root/releases" "$root/shared"
+sweep
 
-exec 9>"$releases/.lock"
-flock -w 60 9 || { echo 'another installation has been running for a minute' >&2; exit 1; }
-if [ -d "$releases/$name" ]; then cat >/dev/null; exit 0; fi
-
-rm -rf "$partial"
-trap 'rm -rf "$tarball"' EXIT
-cat >"$tarball"
-echo "$sha  $tarball" | sha256sum --check --status || { echo 'the tarball was damaged on its way' >&2; exit 1; }
-mkdir "$partial"
-tar --extract --gzip --no-same-owner --file "$tarball" --directory "$partial"
-printf '%s\n' "$revision" >"$partial/REVISION"
-printf '%s\n' "$created" >"$partial/REVISION_TIME"
-
-# link PATH leads from the release to what all releases share.
-link() {
-	rm -rf "${partial:?}/$1"
-	mkdir -p "$(dirname "$partial/$1")"
-	ln -s "$shared/$1" "$partial/$1"
+# A linked directory that is new belongs to who writes there. It is changed from within: no link can be put in its place.
+give() {
+	cd -P -- "$root/shared/$1" || exit 1
+	[ "$(stat -c %U .)" != "$owner" ] || [ -n "$(ls -A .)" ] || chown "$writer" .
 }
+
+# written tells whether the user who writes to the linked directories could change what a linked file holds.
+written() { as "$writer" /bin/sh -c '
+	p=$1
+	while [ ! -w "$p" ]; do
+		[ "$p" != "$2" ] || exit 1
+		p=$(dirname "$p")
+	done' sh "$root/shared/$1" "$root/shared"; }
+
+# Early is linked before the build, late after it: no build reads what the application's own user wrote.
+early= late=
+nl='
+'
 while IFS= read -r d; do
 	[ -n "$d" ] || continue
-	folder "$shared/$d" "$writer"
-	link "$d"
+	[ -d "$root/shared/$d" ] || as "$owner" mkdir -p "$root/shared/$d"
+	if [ "$writer" = "$owner" ]; then early=$early$d$nl; continue; fi
+	( give "$d" )
+	late=$late$d$nl
 done <<END
 $dirs
 END
 while IFS= read -r f; do
 	[ -n "$f" ] || continue
-	[ -e "$shared/$f" ] || { echo "linked file $shared/$f is not there" >&2; exit 1; }
-	link "$f"
+	[ -e "$root/shared/$f" ] || die "linked file $root/shared/$f is not there"
+	if [ "$writer" != "$owner" ] && written "$f"; then late=$late$f$nl; else early=$early$f$nl; fi
 done <<END
 $files
 END
-
-chown -R -h "$owner:$group" "$partial"
-find "$partial" -exec touch -h -d "@$made" {} +
-if [ -n "$build" ]; then
-	home=$(getent passwd "$owner" | cut -d: -f6)
-	cd "$partial"
-	runuser -u "$owner" -- env HOME="$home" /bin/sh -c "$build" </dev/null 9>&-
-	cd /
-fi
-touch -h -d "@$made" "$partial"
-mv -T "$partial" "$releases/$name"
+as "$owner" /bin/sh -c "$unpack" sh "$early" "$late" "$dirs"

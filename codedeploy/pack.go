@@ -54,12 +54,15 @@ func Pack(ctx context.Context, w io.Writer, src Source) (Packed, error) {
 	}
 	hash, count := sha256.New(), &counter{}
 	zip := gzip.NewWriter(io.MultiWriter(w, hash, count))
-	p := &packer{tar: tar.NewWriter(zip), src: src}
+	p := &packer{tar: tar.NewWriter(zip), tree: tree{}, src: src}
 	pack := p.folder
 	if src.Revision != "" {
 		pack = p.revision
 	}
 	if err := errors.Join(pack(ctx), ctx.Err()); err != nil {
+		return fail(err)
+	}
+	if err := p.tree.check(nil); err != nil {
 		return fail(err)
 	}
 	if p.files == 0 {
@@ -85,7 +88,7 @@ func (c *counter) Write(p []byte) (int, error) {
 type packer struct {
 	tar    *tar.Writer
 	src    Source
-	rules  entryRules
+	tree   tree
 	files  int
 	commit string
 }
@@ -206,19 +209,19 @@ func (p *packer) excluded(name string) bool {
 
 // add writes one entry without what differs from one machine to the next.
 func (p *packer) add(h *tar.Header, content io.Reader) error {
-	if err := p.rules.check(h); err != nil {
-		return err
-	}
 	plain := &tar.Header{Typeflag: h.Typeflag, Name: h.Name, Linkname: h.Linkname, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
-	if h.Typeflag == tar.TypeDir {
+	switch h.Typeflag {
+	case tar.TypeDir:
 		plain.Name += "/"
-	}
-	if h.Typeflag == tar.TypeReg {
+	case tar.TypeReg:
 		plain.Size = h.Size
 		p.files++
 	}
 	if h.Mode&0o111 != 0 || h.Typeflag != tar.TypeReg {
 		plain.Mode = 0o755
+	}
+	if err := p.tree.add(plain); err != nil {
+		return err
 	}
 	if err := p.tar.WriteHeader(plain); err != nil {
 		return err

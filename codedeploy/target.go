@@ -3,9 +3,9 @@ package codedeploy
 import (
 	"bytes"
 	"context"
+	_ "embed" // root.sh
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"regexp"
 	"strconv"
@@ -16,7 +16,8 @@ import (
 )
 
 // Target is where releases live on one server, laid out as Capistrano 3 does: releases/NAME, shared, the link current and
-// revisions.log. All its methods can be run again after they were cut off. They act as root.
+// revisions.log. All its methods can be run again after they were cut off. They need root, to become Owner: below Root they
+// act with Owner's rights, so that no link there makes root write elsewhere.
 type Target struct {
 	Host  sshx.Host
 	Root  string // absolute, such as "/var/www/shop"; Install creates it
@@ -41,8 +42,8 @@ type Installed struct {
 
 var accountPattern = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
-// check reports every mistake in the target's description.
-func (t Target) check() error {
+// Validate reports every mistake in the target's description at once. Every method that acts on the host begins with it.
+func (t Target) Validate() error {
 	var errs []error
 	mistake := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("codedeploy: target: "+format, args...))
@@ -58,10 +59,8 @@ func (t Target) check() error {
 			mistake("%q is not the name of a user or group", a)
 		}
 	}
-	for _, name := range append(append([]string(nil), t.LinkedDirs...), t.LinkedFiles...) {
-		if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\x00\n\r") {
-			mistake("linked path %q is not a path within the application", name)
-		}
+	for _, m := range linkedMistakes(t.linked()) {
+		mistake("%s", m)
 	}
 	if t.Keep < 0 {
 		mistake("keep %d is less than 0", t.Keep)
@@ -76,54 +75,72 @@ func (t Target) owner() string {
 	return t.Owner
 }
 
-// run runs a script that finds the values as quoted shell variables.
+//go:embed root.sh
+var rootScript string
+
+// run runs a script as root that finds the functions of root.sh and the values as quoted shell variables.
 func (t Target) run(ctx context.Context, do string, s sshx.Script, values ...string) error {
-	if err := t.check(); err != nil {
+	if err := t.Validate(); err != nil {
 		return err
 	}
-	var head strings.Builder
-	head.WriteString("set -eu\numask 022\nroot=" + sshx.Quote(t.Root) + "\n")
-	for i := 0; i < len(values); i += 2 {
-		head.WriteString(values[i] + "=" + sshx.Quote(values[i+1]) + "\n")
-	}
-	s.Text, s.Root = head.String()+s.Text, true
+	values = append([]string{"root", t.Root, "owner", t.owner(), "group", t.Group}, values...)
+	s.Text, s.Root = rootScript+variables(values)+s.Text, true
 	if err := t.Host.Run(ctx, s); err != nil {
 		return fmt.Errorf("codedeploy: %s: %w", do, err)
 	}
 	return nil
 }
 
-const listScript = `cd "$root/releases" 2>/dev/null || exit 0
-now=$(readlink "$root/current" 2>/dev/null || true)
+// runAsOwner runs a script with the owner's rights and environment.
+func (t Target) runAsOwner(ctx context.Context, do, script string, values ...string) error {
+	return t.run(ctx, do, sshx.Script{Text: `as "$owner" /bin/sh -c "$script"` + "\n"}, "script", t.ownerScript(script, values...))
+}
+
+// ownerScript is a script for a shell that runs with the owner's rights.
+func (t Target) ownerScript(script string, values ...string) string {
+	return "set -eu\numask 022\n" + variables(append([]string{"root", t.Root}, values...)) + script
+}
+
+func variables(values []string) string {
+	var lines strings.Builder
+	for i := 0; i < len(values); i += 2 {
+		lines.WriteString(values[i] + "=" + sshx.Quote(values[i+1]) + "\n")
+	}
+	return lines.String()
+}
+
+const listScript = `cd "$root/releases"
 for d in [0-9]*/; do
 	d=${d%/}
 	[ -d "$d" ] && [ ! -L "$d" ] || continue
-	rev=-; [ -f "$d/REVISION" ] && rev=$(head -n 1 "$d/REVISION" | tr -cd '!-~')
-	printf '%s %s %s %s\n' "$d" "$(stat -c %Y "$d")" "${rev:--}" "${now##*/}"
+	rev=-; [ -f "$d/REVISION" ] && rev=$(head -c 200 "$d/REVISION" | head -n 1 | tr -cd '!-~')
+	now=-; [ "$d" -ef "$root/current" ] && now=current
+	printf '%s %s %s %s\n' "$d" "$(stat -c %Y "$d")" "${rev:--}" "$now"
 done
 `
 
 // Releases lists the releases on the server, the oldest first, also those that Capistrano put there.
 func (t Target) Releases(ctx context.Context) ([]Installed, error) {
 	var out bytes.Buffer
-	if err := t.run(ctx, "list releases", sshx.Script{Text: listScript, Stdout: &out}); err != nil {
+	list := sshx.Script{Text: "[ ! -d \"$root/releases\" ] || as \"$owner\" /bin/sh -c \"$script\"\n", Stdout: &out}
+	if err := t.run(ctx, "list releases", list, "script", t.ownerScript(listScript)); err != nil {
 		return nil, err
 	}
-	var list []Installed
+	var all []Installed
 	for line := range strings.Lines(out.String()) {
 		f := strings.Fields(line)
-		if len(f) < 3 || !namePattern.MatchString(f[0]) {
+		if len(f) != 4 || !namePattern.MatchString(f[0]) {
 			continue
 		}
 		seconds, err := strconv.ParseInt(f[1], 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("codedeploy: list releases: %w", err)
 		}
-		list = append(list, Installed{
-			Name: f[0], Revision: strings.TrimPrefix(f[2], "-"), Time: time.Unix(seconds, 0).UTC(), Current: len(f) > 3 && f[3] == f[0],
+		all = append(all, Installed{
+			Name: f[0], Revision: strings.TrimPrefix(f[2], "-"), Time: time.Unix(seconds, 0).UTC(), Current: f[3] == "current",
 		})
 	}
-	return list, nil
+	return all, nil
 }
 
 // Current is the name of the release that the link current leads to; empty where there is none.
@@ -141,11 +158,13 @@ func (t Target) Current(ctx context.Context) (string, error) {
 }
 
 // A release that is half removed must not look whole: it loses its name first.
-const removeScript = `for name in $names; do
-	[ "$(readlink "$root/current" 2>/dev/null)" != "$root/releases/$name" ] || { echo "$name is the current release" >&2; exit 1; }
-	rm -rf "$root/releases/.$name.gone"
-	[ ! -d "$root/releases/$name" ] || mv -T "$root/releases/$name" "$root/releases/.$name.gone"
-	rm -rf "$root/releases/.$name.gone"
+const removeScript = `[ -d "$root/releases" ] || exit 0
+enter
+for name in $names; do
+	[ ! "$root/current" -ef "$name" ] || die "$name is the current release"
+	rm -rf ".$name.gone"
+	[ ! -d "$name" ] || [ -L "$name" ] || mv -T "$name" ".$name.gone"
+	rm -rf ".$name.gone"
 done
 `
 
@@ -157,7 +176,8 @@ func (t Target) Remove(ctx context.Context, release string) error {
 	return t.run(ctx, fmt.Sprintf("remove release %q", release), sshx.Script{Text: removeScript}, "names", release)
 }
 
-// Prune removes all but the newest keep releases, never the current one. Zero is Target.Keep.
+// Prune removes all but the newest keep releases, never the current one, and what installations that failed or were killed have
+// left. Zero is Target.Keep. An installation that is running is left alone.
 func (t Target) Prune(ctx context.Context, keep int) error {
 	if keep == 0 {
 		keep = t.Keep
@@ -175,8 +195,5 @@ func (t Target) Prune(ctx context.Context, keep int) error {
 			old = append(old, r.Name)
 		}
 	}
-	if len(old) == 0 {
-		return nil
-	}
-	return t.run(ctx, "prune releases", sshx.Script{Text: removeScript}, "names", strings.Join(old, " "))
+	return t.run(ctx, "prune releases", sshx.Script{Text: removeScript + "! lock -n || sweep\n"}, "names", strings.Join(old, " "))
 }

@@ -47,6 +47,12 @@ func TestValidateReportsEveryMistakeByItsField(t *testing.T) {
 	}
 }
 
+func TestLinkedPathsWithinOthersAreRefused(t *testing.T) {
+	s := shop(t)
+	s.App.LinkedDirs, s.App.LinkedFiles = []string{"log", "config"}, []string{"config/master.key"}
+	require.ErrorContains(t, s.Validate(), `site: App.LinkedDirs and App.LinkedFiles: codedeploy: target: linked path "config/master.key" lies within linked path "config"`)
+}
+
 func TestDomainsThatAreNone(t *testing.T) {
 	for _, domain := range []string{"", "shop", "a..b", "-a.example", "a.example.", "shop.example:80", "SHOP.example", "a b.example", "*.example", "192.0.2.1", strings.Repeat("a.", 130) + "example"} {
 		s := shop(t)

@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/siteblocks/siteblocks/codedeploy"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
 )
 
 var (
@@ -97,11 +100,16 @@ func (v *validation) app(a App) {
 		v.check(!slices.Contains(reservedEnv, k), "App.Env", k, "is set by the site itself")
 		v.line("App.Env["+k+"]", a.Env[k])
 	}
+	before := len(v.errs)
 	for i, d := range a.LinkedDirs {
 		v.below(fmt.Sprintf("App.LinkedDirs[%d]", i), d)
 	}
 	for i, f := range a.LinkedFiles {
 		v.below(fmt.Sprintf("App.LinkedFiles[%d]", i), f)
+	}
+	linked := codedeploy.Target{Host: sshx.Local{}, Root: "/srv/app", LinkedDirs: a.LinkedDirs, LinkedFiles: a.LinkedFiles}
+	if err := linked.Validate(); err != nil && len(v.errs) == before {
+		v.errs = append(v.errs, fmt.Errorf("site: App.LinkedDirs and App.LinkedFiles: %w", err))
 	}
 }
 
