@@ -63,6 +63,10 @@ type App struct {
 	LinkedDirs  []string
 	LinkedFiles []string
 
+	// Memory limits what one process may use, in bytes, at least 64 MiB; one that wants more is killed and started
+	// again. Zero: half of the server's memory, which keeps a process that grows without end from taking all of it.
+	Memory int64
+
 	// BootTimeout bounds how long a process that starts may do nothing: be on a CPU for less than a hundredth of the
 	// time, and answer no request. From its first answer of any kind on, it bounds the time to a healthy one. A process
 	// that goes on working without an answer is given up after ten times BootTimeout. Zero: 60 s.

@@ -26,8 +26,11 @@ type Inputs struct {
 	Agent   provision.Blob // the program that runs on the servers
 }
 
-// reservedEnv are the variables that the site sets for the application.
-var reservedEnv = []string{"PORT", "HOST_NAME", "DATABASE_URL", "SECRET_KEY_BASE", "SITE_CONFIG"}
+// reservedEnv are the variables that the site, or systemd, sets for the application.
+var reservedEnv = []string{
+	"PORT", "HOST_NAME", "DATABASE_URL", "SECRET_KEY_BASE", "SITE_CONFIG", "SITE_RELEASE",
+	"HOME", "USER", "LOGNAME", "SHELL", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "NOTIFY_SOCKET", "MAINPID",
+}
 
 // HostState is the desired state of one server. It is a pure function: equal inputs give equal states.
 // The site is valid (see Validate), and the server one of in.Servers.
@@ -56,7 +59,11 @@ func (s Site) HostState(server string, in Inputs) (provision.State, error) {
 
 // baseSteps are what every server has: the site's program as its agent.
 func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
-	return append([]provision.Step{provision.Packages{Names: s.packages(host)}}, s.agentSteps(host, in)...)
+	steps := []provision.Step{
+		provision.Packages{Names: s.packages(host)},
+		always("ssh.service"), // a server without it cannot be reached to be mended
+	}
+	return append(steps, s.agentSteps(host, in)...)
 }
 
 // agentSteps are the agent and what it knows. Neither is replaced where the program's Site on the server is not the
@@ -131,6 +138,7 @@ func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {
 	}
 	steps := []provision.Step{
 		provision.File{Path: sw.Config, Content: conf, Check: sw.Check[0] + " --defaults-file={} " + strings.Join(sw.Check[1:], " ") + " >/dev/null"},
+		always(sw.Service),
 		provision.Unit{Name: sw.Service, RestartOn: []string{sw.Config}},
 		provision.Command{
 			Name:   "database and account of the application",
@@ -244,7 +252,7 @@ func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 		reload = append(reload, certPath, keyPath)
 	}
 	// A module that was enabled since needs a restart: see apachecfg.Reload.
-	return append(steps, config, provision.Unit{
+	return append(steps, config, always(apachecfg.Unit), provision.Unit{
 		Name: apachecfg.Unit, ReloadOn: reload, RestartOn: []string{enabledModules}, Check: agentPath + " agent check-web",
 	}), nil
 }
