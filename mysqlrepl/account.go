@@ -65,9 +65,19 @@ func (a Account) host() string {
 }
 
 // Ensure makes the account and its database what a says and returns what it changed, in words without the password;
-// nothing where nothing differed. What the account may do beyond a is taken from it, and nothing that it keeps is
-// interrupted meanwhile. db must be a login that may create accounts.
+// nothing where nothing differed. What the account may do beyond a is taken from it, accounts of its name that come
+// from other hosts are dropped, and nothing that it keeps is interrupted meanwhile. db must be a login that may create
+// accounts.
 func Ensure(ctx context.Context, db *sql.DB, a Account) ([]string, error) {
+	return ensure(ctx, db, a, false)
+}
+
+// Check returns what Ensure would change, in the same words, and changes nothing.
+func Check(ctx context.Context, db *sql.DB, a Account) ([]string, error) {
+	return ensure(ctx, db, a, true)
+}
+
+func ensure(ctx context.Context, db *sql.DB, a Account, dry bool) ([]string, error) {
 	if err := a.Validate(); err != nil {
 		return nil, err
 	}
@@ -80,7 +90,7 @@ func Ensure(ctx context.Context, db *sql.DB, a Account) ([]string, error) {
 		return nil, fmt.Errorf("mysqlrepl: ensure account %q: %w", a.Name, err)
 	}
 	defer conn.Close()
-	e := ensurer{conn: conn, account: a, version: version}
+	e := ensurer{conn: conn, account: a, version: version, dry: dry}
 	err = e.run(ctx)
 	return e.changes, err
 }
@@ -89,11 +99,12 @@ type ensurer struct {
 	conn    *sql.Conn
 	account Account
 	version Version
+	dry     bool
 	changes []string
 }
 
 func (e *ensurer) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{e.database, e.login, e.grants} {
+	for _, step := range []func(context.Context) error{e.database, e.login, e.grants, e.namesakes} {
 		if err := step(ctx); err != nil {
 			text := err.Error()
 			if secret := string(e.account.Password); strings.Contains(text, secret) {
@@ -109,6 +120,10 @@ func (e *ensurer) run(ctx context.Context) error {
 func (e *ensurer) who() string { return "'" + e.account.Name + "'@'" + e.account.host() + "'" }
 
 func (e *ensurer) exec(ctx context.Context, change, statement string) error {
+	if e.dry {
+		e.changes = append(e.changes, change)
+		return nil
+	}
 	if _, err := e.conn.ExecContext(ctx, statement); err != nil {
 		return fmt.Errorf("%s: %w", change, err)
 	}
@@ -127,45 +142,6 @@ func (e *ensurer) database(ctx context.Context) error {
 		return err
 	}
 	return e.exec(ctx, fmt.Sprintf("create database %q", e.account.Database), "CREATE DATABASE IF NOT EXISTS "+name)
-}
-
-func (e *ensurer) login(ctx context.Context) error {
-	password, err := quoteText(string(e.account.Password))
-	if err != nil {
-		return err
-	}
-	how := "IDENTIFIED BY " + password
-	if e.version.Flavor == MySQL {
-		how = "IDENTIFIED WITH caching_sha2_password BY " + password
-	}
-	var plugin string
-	var stored []byte
-	err = e.conn.QueryRowContext(ctx, "SELECT plugin, authentication_string FROM mysql.user WHERE User = ? AND Host = ?",
-		e.account.Name, e.account.host()).Scan(&plugin, &stored)
-	if errors.Is(err, sql.ErrNoRows) {
-		return e.exec(ctx, "create account "+e.who(), "CREATE USER "+e.who()+" "+how)
-	}
-	if err != nil {
-		return err
-	}
-	same, err := e.samePassword(ctx, plugin, stored)
-	if err != nil || same {
-		return err
-	}
-	return e.exec(ctx, "change the password of "+e.who(), "ALTER USER "+e.who()+" "+how)
-}
-
-// samePassword compares with what the server stored, so that a run which changes nothing writes nothing.
-func (e *ensurer) samePassword(ctx context.Context, plugin string, stored []byte) (bool, error) {
-	switch {
-	case e.version.Flavor == MySQL:
-		return plugin == "caching_sha2_password" && matchesCachingSHA2(stored, string(e.account.Password)), nil
-	case plugin != "mysql_native_password" && plugin != "":
-		return false, nil
-	}
-	var want string
-	err := e.conn.QueryRowContext(ctx, "SELECT PASSWORD(?)", string(e.account.Password)).Scan(&want)
-	return want == string(stored), err
 }
 
 // grant is one privilege as the server states it. What it applies to is written as GRANT and REVOKE want it.
@@ -202,6 +178,38 @@ func (e *ensurer) grants(ctx context.Context) error {
 			statement = "REVOKE " + g.privilege + " FROM " + e.who()
 		}
 		if err := e.exec(ctx, strings.TrimSuffix("revoke "+g.privilege+" on "+g.on, " on "), statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namesakes drops the accounts of this name that come from elsewhere: the server takes them for others, with passwords
+// and rights of their own.
+func (e *ensurer) namesakes(ctx context.Context) error {
+	rows, err := e.conn.QueryContext(ctx, "SELECT Host FROM mysql.user WHERE User = ? AND Host <> ? ORDER BY Host", e.account.Name, e.account.host())
+	if err != nil {
+		return fmt.Errorf("list accounts: %w", err)
+	}
+	defer rows.Close()
+	var hosts []string
+	for rows.Next() {
+		var host string
+		if err := rows.Scan(&host); err != nil {
+			return fmt.Errorf("list accounts: %w", err)
+		}
+		hosts = append(hosts, host)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("list accounts: %w", err)
+	}
+	for _, host := range hosts {
+		quoted, err := quoteText(host)
+		if err != nil {
+			return err
+		}
+		who := "'" + e.account.Name + "'@" + quoted
+		if err := e.exec(ctx, "drop account "+who, "DROP USER "+who); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ package mysqlrepl_test
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,11 +56,23 @@ func TestEnsure(t *testing.T) {
 		require.NoError(t, app.Close())
 
 		surplus(t, s.db, flavor)
+		found, err := mysqlrepl.Check(ctx, s.db, account)
+		require.NoError(t, err)
+		for _, part := range []string{
+			"revoke FILE on *.*", "revoke SUPER on *.*", "revoke PROCESS on *.*", "revoke GRANT OPTION on *.*", "revoke DROP on `shopXprod`.*",
+			"revoke SELECT on `shopXprod`.`secret`", "revoke UPDATE (`id`) on `shopXprod`.`secret`", "revoke ALL PRIVILEGES on PROCEDURE `shopXprod`.`p`",
+			"revoke 'boss'", "revoke PROXY on 'root'@'localhost'", "drop account 'shop'@'%'", "grant INDEX on `shop\\_prod`.*",
+			"log in as intended: it has a demand for TLS (ANY), limits of its own, a lock",
+		} {
+			require.Contains(t, strings.Join(found, "\n"), part)
+		}
+		again, err := mysqlrepl.Check(ctx, s.db, account)
+		require.NoError(t, err)
+		require.Equal(t, found, again, "a check changes nothing")
 		changes, err = mysqlrepl.Ensure(ctx, s.db, account)
 		require.NoError(t, err)
-		require.NotEmpty(t, changes)
-		t.Log(changes)
-		changes, err = mysqlrepl.Ensure(ctx, s.db, account)
+		require.Equal(t, found, changes)
+		changes, err = mysqlrepl.Check(ctx, s.db, account)
 		require.NoError(t, err)
 		require.Empty(t, changes)
 		app, err = login(account)
@@ -89,8 +102,10 @@ func surplus(t *testing.T, db *sql.DB, flavor mysqlrepl.Flavor) {
 		"GRANT SELECT ON shopXprod.secret TO 'shop'@'localhost'", "GRANT UPDATE (id) ON shopXprod.secret TO 'shop'@'localhost'",
 		"CREATE PROCEDURE shopXprod.p() SELECT 1", "GRANT EXECUTE ON PROCEDURE shopXprod.p TO 'shop'@'localhost'",
 		"REVOKE INDEX ON `shop\\_prod`.* FROM 'shop'@'localhost'", "CREATE ROLE boss", "GRANT boss TO 'shop'@'localhost'")
+	exec1(t, db, "GRANT FILE, SUPER ON *.* TO 'shop'@'localhost'", "CREATE USER 'shop'@'%' IDENTIFIED BY 'another-way-in'", "GRANT ALL ON *.* TO 'shop'@'%'",
+		"GRANT PROXY ON 'root'@'localhost' TO 'shop'@'localhost'", "ALTER USER 'shop'@'localhost' REQUIRE SSL WITH MAX_USER_CONNECTIONS 3 ACCOUNT LOCK")
 	if flavor == mysqlrepl.MySQL {
-		exec1(t, db, "GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO 'shop'@'localhost'")
+		exec1(t, db, "ALTER USER 'shop'@'localhost' IDENTIFIED BY 'an-older-password' RETAIN CURRENT PASSWORD", "GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO 'shop'@'localhost'")
 		return
 	}
 	exec1(t, db, "GRANT READ_ONLY ADMIN, SUPER ON *.* TO 'shop'@'localhost'")

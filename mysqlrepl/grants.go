@@ -16,6 +16,7 @@ var grantQueries = []struct {
 	{"SELECT PRIVILEGE_TYPE, IS_GRANTABLE, TABLE_SCHEMA, TABLE_NAME, '' FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE = ?", ""},
 	{"SELECT PRIVILEGE_TYPE, IS_GRANTABLE, TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMN_PRIVILEGES WHERE GRANTEE = ?", ""},
 	{"SELECT CONCAT('ALL PRIVILEGES ON ', Routine_type), 'NO', Db, Routine_name, '' FROM mysql.procs_priv WHERE CONCAT(QUOTE(User), '@', QUOTE(Host)) = ?", ""},
+	{"SELECT 'PROXY', 'NO', Proxied_host, Proxied_user, '' FROM mysql.proxies_priv WHERE CONCAT(QUOTE(User), '@', QUOTE(Host)) = ?", ""},
 	{"SELECT 'ROLE', 'NO', '', Role, '' FROM mysql.roles_mapping WHERE CONCAT(QUOTE(User), '@', QUOTE(Host)) = ?", MariaDB},
 	{"SELECT 'ROLE', 'NO', FROM_HOST, FROM_USER, '' FROM mysql.role_edges WHERE CONCAT(QUOTE(TO_USER), '@', QUOTE(TO_HOST)) = ?", MySQL},
 }
@@ -74,6 +75,14 @@ func stated(privilege, schema, table, column string) (grant, error) {
 			name += "@'" + schema + "'"
 		}
 		return grant{name, ""}, err
+	}
+	if privilege == "PROXY" {
+		user, err := quoteText(table)
+		if err != nil {
+			return grant{}, err
+		}
+		host, err := quoteText(schema)
+		return grant{privilege, user + "@" + host}, err
 	}
 	on := "*.*"
 	if schema != "" {

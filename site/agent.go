@@ -64,17 +64,22 @@ func (a Agent) store() codedeploy.Store {
 
 func (a Agent) target() codedeploy.Target { return a.Site.target(sshx.Local{}) }
 
-// Database makes the application's database and account, or, where check is set, tells by an error that something is missing.
+// Database makes the application's database and account, or, where check is set, tells by an error how they differ:
+// what is missing, and what the account may do beyond its own database.
 func (a Agent) Database(ctx context.Context, check bool) error {
 	account := mysqlrepl.Account{Name: "app", Database: a.Site.database(), Password: mysqlrepl.Secret(a.Config.DatabasePassword)}
 	socket := mysqlrepl.Address{Socket: a.Site.engine().Socket}
 	if check {
-		db, err := mysqlrepl.Open(ctx, sshx.Local{}.Dial, socket, mysqlrepl.Login{User: account.Name, Password: account.Password, Database: account.Database})
+		db, err := mysqlrepl.Open(ctx, sshx.Local{}.Dial, socket, mysqlrepl.Login{User: "root"})
 		if err != nil {
 			return err
 		}
 		defer db.Close()
-		return db.PingContext(ctx)
+		differs, err := mysqlrepl.Check(ctx, db, account)
+		if err == nil && len(differs) > 0 {
+			err = fmt.Errorf("site: agent: database: to do: %s", strings.Join(differs, "; "))
+		}
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -18,6 +18,8 @@ const (
 	bootUnit        = "siteblocks-boot.service"
 
 	enabledModules = "/etc/apache2/mods-enabled/"
+	sitesEnabled   = "/etc/apache2/sites-enabled"
+	confEnabled    = "/etc/apache2/conf-enabled"
 
 	deployUser = "deploy" // owns the code
 	appUser    = "app"    // runs it, and may write only to the linked directories
@@ -27,8 +29,8 @@ const (
 // root is where the application's releases lie, as Capistrano has it by default.
 func (s Site) root() string { return path.Join("/var/www", s.Name) }
 
-// maintenanceFlag is there while the maintenance page is on.
-func (s Site) maintenanceFlag() string { return path.Join(s.root(), "shared", "maintenance") }
+// maintenanceFlag is there while the maintenance page is on. The application cannot make it: the switch is the operator's.
+func (s Site) maintenanceFlag() string { return "/etc/siteblocks/maintenance" }
 
 func (s Site) database() string { return databaseName(s.Name) }
 

@@ -14,18 +14,49 @@ import (
 // Plan is what Up would do, in the order in which it would happen.
 type Plan struct {
 	// Assumed says what could not be looked at; the plan is for a site that is not there yet. Empty: all was seen.
-	Assumed string
-	Launch  []Server
-	Hosts   []HostPlan
-	Deploy  string // what would be deployed; empty where the site has a release
+	Assumed string     `json:"assumed,omitempty"`
+	Launch  []Server   `json:"launch,omitempty"`
+	Hosts   []HostPlan `json:"hosts,omitempty"`
+	Deploy  string     `json:"deploy,omitempty"` // what would be deployed; empty where the site has a release
 }
 
 // HostPlan is what would change on one server.
 type HostPlan struct {
-	Server string
-	New    bool // it would be launched: every step is one to do
-	Plan   provision.Plan
-	Steps  []string // of a new server, in words
+	Server string         `json:"server"`
+	New    bool           `json:"new,omitempty"` // it would be launched: every step is one to do
+	Plan   provision.Plan `json:"plan"`
+	Steps  []string       `json:"steps,omitempty"` // of a new server, in words
+}
+
+// String returns the plan as a person reads it, with the diffs of files.
+func (p Plan) String() string {
+	var b strings.Builder
+	if p.Assumed != "" {
+		fmt.Fprintf(&b, "%s\n\n", p.Assumed)
+	}
+	if p.Empty() {
+		b.WriteString("Nothing to do: the site is as its value says.\n")
+		return b.String()
+	}
+	for _, s := range p.Launch {
+		fmt.Fprintf(&b, "launch %s (%s)\n", s.Name, strings.Join(s.Roles, ", "))
+	}
+	for _, h := range p.Hosts {
+		if !h.New && h.Plan.Empty() {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s\n", h.Server)
+		for _, step := range h.Steps {
+			fmt.Fprintf(&b, "  %s\n", step)
+		}
+		for line := range strings.Lines(h.Plan.String()) {
+			b.WriteString("  " + line)
+		}
+	}
+	if p.Deploy != "" {
+		fmt.Fprintf(&b, "\ndeploy %s: pack, upload, install, migrate, start the processes\n", p.Deploy)
+	}
+	return b.String()
 }
 
 // Empty says that Up would change nothing.

@@ -63,6 +63,10 @@ type App struct {
 	LinkedDirs  []string
 	LinkedFiles []string
 
+	// Memory limits what one process may use, in bytes, at least 64 MiB; one that wants more is killed and started
+	// again. Zero: half of the server's memory, which keeps a process that grows without end from taking all of it.
+	Memory int64
+
 	// BootTimeout bounds how long a process that starts may do nothing: be on a CPU for less than a hundredth of the
 	// time, and answer no request. From its first answer of any kind on, it bounds the time to a healthy one. A process
 	// that goes on working without an answer is given up after ten times BootTimeout. Zero: 60 s.
@@ -148,9 +152,9 @@ func (w Web) withDefaults() Web {
 
 // Server is one server of the topology, before it has an address.
 type Server struct {
-	Name  string
-	Roles []string
-	Ports []uint16 // that the world may reach
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+	Ports []uint16 `json:"ports"` // that the world may reach
 }
 
 // Servers is the topology as a list of servers, sorted by name.

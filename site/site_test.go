@@ -114,6 +114,13 @@ func TestPlanWithoutACloudIsThatOfANewSite(t *testing.T) {
 	require.Equal(t, "web-1", p.Launch[0].Name)
 	require.Contains(t, strings.Join(p.Hosts[0].Steps, "\n"), "configuration apache2")
 	require.False(t, p.Empty())
+	require.Contains(t, p.String(), "launch web-1 (web, app, db)\n\nweb-1\n  install ")
+	require.Contains(t, p.String(), "\ndeploy ")
+	data, err := json.Marshal(p)
+	require.NoError(t, err)
+	for _, field := range []string{`"assumed":`, `"launch":[{"name":"web-1","roles":["web","app","db"],"ports":[80]}]`, `"steps":["install `, `"deploy":`} {
+		require.Contains(t, string(data), field)
+	}
 }
 
 func TestPlanOfASourceThatCannotBePacked(t *testing.T) {

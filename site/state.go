@@ -56,7 +56,11 @@ func (s Site) HostState(server string, in Inputs) (provision.State, error) {
 
 // baseSteps are what every server has: the site's program as its agent.
 func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
-	return append([]provision.Step{provision.Packages{Names: s.packages(host)}}, s.agentSteps(host, in)...)
+	steps := []provision.Step{
+		provision.Packages{Names: s.packages(host)},
+		always("ssh.service"), // a server without it cannot be reached to be mended
+	}
+	return append(steps, s.agentSteps(host, in)...)
 }
 
 // agentSteps are the agent and what it knows. Neither is replaced where the program's Site on the server is not the
@@ -66,7 +70,7 @@ func (s Site) agentSteps(host ec2x.Server, in Inputs) []provision.Step {
 	return []provision.Step{
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
 		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + record},
-		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), Mode: 0o600, Check: agentPath + " agent version " + record + " <{}"},
+		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600, Check: agentPath + " agent version " + record + " <{}"},
 	}
 }
 
@@ -131,6 +135,7 @@ func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {
 	}
 	steps := []provision.Step{
 		provision.File{Path: sw.Config, Content: conf, Check: sw.Check[0] + " --defaults-file={} " + strings.Join(sw.Check[1:], " ") + " >/dev/null"},
+		always(sw.Service),
 		provision.Unit{Name: sw.Service, RestartOn: []string{sw.Config}},
 		provision.Command{
 			Name:   "database and account of the application",
@@ -172,7 +177,7 @@ func (s Site) appSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 	}
 	env := s.environment(host, in)
 	return append(steps,
-		provision.File{Path: envPath, Secret: env, Group: appUser, Mode: 0o640},
+		provision.File{Path: envPath, Secret: env, SecretKeys: true, Group: appUser, Mode: 0o640},
 		provision.File{Path: appUnitPath, Content: s.appUnitFile(env)},
 		provision.File{Path: "/etc/systemd/system/" + bootUnit, Content: s.bootUnitFile()},
 		provision.Unit{Name: bootUnit, State: provision.UnitEnabled},
@@ -206,6 +211,12 @@ func (s Site) environment(host ec2x.Server, in Inputs) Secret {
 	return Secret(b.String())
 }
 
+// distributionConf is what Debian's package of Apache enables besides its welcome page.
+var distributionConf = []string{
+	confEnabled + "/charset.conf", confEnabled + "/localized-error-pages.conf", confEnabled + "/other-vhosts-access-log.conf",
+	confEnabled + "/security.conf", confEnabled + "/serve-cgi-bin.conf",
+}
+
 //go:embed unavailable.html
 var unavailablePage string
 
@@ -215,7 +226,10 @@ func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := provision.Config{Name: "apache2", Check: "apache2ctl -t", Absent: []string{apachecfg.DefaultPath}}
+	config := provision.Config{
+		Name: "apache2", Check: "apache2ctl -t", Absent: []string{apachecfg.DefaultPath},
+		Owns: []string{sitesEnabled, confEnabled}, Keep: distributionConf,
+	}
 	for _, f := range files {
 		config.Files = append(config.Files, provision.File{Path: f.Path, Content: string(f.Content), Mode: uint32(f.Mode.Perm())})
 	}
@@ -235,7 +249,7 @@ func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 		reload = append(reload, certPath, keyPath)
 	}
 	// A module that was enabled since needs a restart: see apachecfg.Reload.
-	return append(steps, config, provision.Unit{
+	return append(steps, config, always(apachecfg.Unit), provision.Unit{
 		Name: apachecfg.Unit, ReloadOn: reload, RestartOn: []string{enabledModules}, Check: agentPath + " agent check-web",
 	}), nil
 }

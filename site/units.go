@@ -6,8 +6,11 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"path"
+	"strconv"
 	"strings"
 	"text/template"
+
+	"github.com/siteblocks/siteblocks/site/provision"
 )
 
 //go:embed app@.service
@@ -15,6 +18,14 @@ var appUnitText string
 
 //go:embed siteblocks-boot.service
 var bootUnitText string
+
+//go:embed always.conf
+var alwaysText string
+
+// always is a drop-in by which a package's service is started again, however it ended.
+func always(unit string) provision.File {
+	return provision.File{Path: "/etc/systemd/system/" + unit + ".d/siteblocks.conf", Content: alwaysText}
+}
 
 var (
 	appUnitTemplate  = template.Must(template.New("app@.service").Parse(appUnitText))
@@ -25,13 +36,19 @@ var (
 type unitView struct {
 	Site, Root, Current, Agent, Env, User, Database, Command string
 	Config                                                   string // names the configuration that a process runs with
+	Memory, Tmp                                              string // bytes, or a share of the machine's memory
 }
 
 func (s Site) unitView() unitView {
-	return unitView{
+	v := unitView{
 		Site: s.Name, Root: s.root(), Current: path.Join(s.root(), "current"), Agent: agentPath, Env: envPath, User: appUser,
+		Memory: "50%", Tmp: strconv.FormatInt(max(256<<20, 4*s.Web.withDefaults().MaxBody), 10),
 		Database: s.engine().Service, Command: unitQuote(strings.NewReplacer("%", "%%", "$", "$$").Replace(s.App.Command)),
 	}
+	if s.App.Memory > 0 {
+		v.Memory = strconv.FormatInt(s.App.Memory, 10)
+	}
+	return v
 }
 
 // appUnitFile is the unit of one process. It names a digest of the unit and its environment, which every process

@@ -90,6 +90,7 @@ func (v *validation) app(a App) {
 	a = a.withDefaults()
 	v.check(a.Port >= 1024 && int(a.Port)+a.Processes <= 65536, "App.Port", a.Port, fmt.Sprintf("does not leave %d ports within 1024 and 65535", a.Processes))
 	v.check(urlPath.MatchString(a.Health), "App.Health", a.Health, "is not a path such as /up")
+	v.check(a.Memory == 0 || a.Memory >= 64<<20, "App.Memory", a.Memory, "is not 0 or at least 64 MiB (67108864)")
 	v.check(a.BootTimeout > 0, "App.BootTimeout", a.BootTimeout, "is not positive")
 	for i, p := range a.Packages {
 		v.check(packaged.MatchString(p), fmt.Sprintf("App.Packages[%d]", i), p, "is not a Debian package's name")

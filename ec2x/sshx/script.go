@@ -21,6 +21,8 @@ import (
 // lifeline is one long-lived program per connection (and per user). It ends scripts on command, and when its own
 // input ends, which is when the connection is gone, it ends all that are left. The end of a script's input could
 // not serve as that signal, as it is an ordinary event to a script; and sshd ends nothing that has no terminal.
+// It chooses where the scripts lie: in memory that only this user can fill, since whoever fills /dev/shm or /tmp would
+// keep everybody else out; elsewhere only where there is no such place, or no room in it.
 const (
 	launcher = `u=$(umask); umask 077; d=$1; f=$1/$2
 IFS= read -r n && head -c "$n" >"$f" || { echo "sshx: cannot store the script in $d" >&2; exit 255; }
@@ -30,7 +32,13 @@ umask "$u"; [ "$g" = $$ ] || ! command -v setsid >/dev/null || exec setsid /bin/
 exec /bin/sh "$f"`
 
 	lifelineProgram = `umask 077; trap '' HUP INT TERM PIPE
-d=$(mktemp -d /dev/shm/sshx.XXXXXXXXXX 2>/dev/null) || d=$(mktemp -d) || exit 1
+d=
+for p in /run "${XDG_RUNTIME_DIR:-/run}" /dev/shm "${TMPDIR:-/tmp}" /var/tmp "$HOME"; do
+	d=$(mktemp -d "$p/sshx.XXXXXXXXXX" 2>/dev/null) || continue
+	head -c 1048576 /dev/zero 2>/dev/null >"$d/probe" && rm "$d/probe" && break
+	rm -rf "$d"; d=
+done
+[ "$d" ] || { echo "sshx: no room for a script in /run, /dev/shm, /tmp, /var/tmp or $HOME" >&2; exit 1; }
 end() {
 	read -r g <"$1" || return 0
 	kill -s TERM -- "-$g" || kill -s TERM -- "$g" || return 0

@@ -35,6 +35,7 @@ func TestSSHD(t *testing.T) {
 		{"exit", testExit},
 		{"binary input", testBinaryInput},
 		{"many at once", testManyAtOnce},
+		{"no space that others can fill", testNoSpace},
 		{"end of context", testEndOfContext},
 		{"end of connection", testEndOfConnection},
 		{"input that fails", testInputFails},
@@ -178,7 +179,7 @@ type neverEnding struct{}
 func (neverEnding) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func testEndOfConnection(t *testing.T, m *localtest.Machine) {
-	const folders = "ls -d /dev/shm/sshx.* | wc -l"
+	const folders = "ls -d /run/sshx.* | wc -l"
 	before := output(t, m.Host, sshx.Script{Text: folders, Root: true})
 	proxy := newProxy(t, m.Target.Addr)
 	target := m.Target
@@ -202,6 +203,24 @@ func testEndOfConnection(t *testing.T, m *localtest.Machine) {
 	require.Eventually(t, func() bool {
 		return output(t, m.Host, sshx.Script{Text: folders, Root: true}) == before
 	}, 10*time.Second, 200*time.Millisecond, "the lost connection's folders are gone")
+}
+
+// testNoSpace fills, as an account without any rights, all that everybody may write to.
+func testNoSpace(t *testing.T, m *localtest.Machine) {
+	fill := func(dirs string) {
+		require.NoError(t, m.Host.Run(t.Context(), sshx.Script{Root: true, Text: `mount -o remount,size=2m /tmp
+			for d in ` + dirs + `; do runuser -u nobody -- sh -c "cat /dev/zero >$d/fill" 2>/dev/null; runuser -u nobody -- sh -c "echo x >$d/more" 2>/dev/null && exit 1; done; true`}))
+	}
+	fill("/dev/shm /tmp")
+	h, err := sshx.Dial(t.Context(), m.Target)
+	require.NoError(t, err)
+	defer h.Close()
+	for _, root := range []bool{true, false} {
+		text := "echo it runs " + strings.Repeat(": ", 100_000)
+		require.Contains(t, output(t, h, sshx.Script{Text: text, Root: root}), "it runs", "root: %v", root)
+		require.Contains(t, output(t, m.Host, sshx.Script{Text: text, Root: root}), "it runs", "root: %v", root)
+	}
+	require.NoError(t, m.Host.Run(t.Context(), sshx.Script{Root: true, Text: "rm /dev/shm/* /tmp/fill /tmp/more 2>/dev/null; mount -o remount,size=50% /tmp"}))
 }
 
 func testInputFails(t *testing.T, m *localtest.Machine) {

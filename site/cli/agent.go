@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"sync"
 
 	"github.com/siteblocks/siteblocks/site"
@@ -37,6 +38,12 @@ func (c *command) agent(ctx context.Context) error {
 			return err
 		}
 		return c.site.CheckRecord(record)
+	}
+	if os.Getenv("TMPDIR") == "" {
+		// /tmp is memory that the application can fill, and a release does not fit into it.
+		if err := os.Setenv("TMPDIR", "/var/tmp"); err != nil {
+			return err
+		}
 	}
 	var mu sync.Mutex
 	out := json.NewEncoder(c.stdout)

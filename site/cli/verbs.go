@@ -11,7 +11,6 @@ import (
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site"
-	"github.com/siteblocks/siteblocks/site/provision"
 )
 
 func (c *command) plan(ctx context.Context) error {
@@ -30,47 +29,8 @@ func (c *command) plan(ctx context.Context) error {
 	if c.json {
 		return c.printJSON(p)
 	}
-	printPlan(c.stdout, p)
+	fmt.Fprint(c.stdout, p)
 	return nil
-}
-
-func printPlan(w io.Writer, p site.Plan) {
-	if p.Assumed != "" {
-		fmt.Fprintf(w, "%s\n\n", p.Assumed)
-	}
-	if p.Empty() {
-		fmt.Fprintln(w, "Nothing to do: the site is as its value says.")
-		return
-	}
-	for _, s := range p.Launch {
-		fmt.Fprintf(w, "launch %s (%s)\n", s.Name, strings.Join(s.Roles, ", "))
-	}
-	for _, h := range p.Hosts {
-		fmt.Fprintf(w, "\n%s\n", h.Server)
-		for _, step := range h.Steps {
-			fmt.Fprintf(w, "  %s\n", step)
-		}
-		for _, change := range h.Plan.Changes() {
-			printChange(w, change)
-		}
-	}
-	if p.Deploy != "" {
-		fmt.Fprintf(w, "\ndeploy %s: pack, upload, install, migrate, start the processes\n", p.Deploy)
-	}
-}
-
-func printChange(w io.Writer, ch provision.Change) {
-	line := "  " + ch.Action + " " + ch.Step
-	if ch.Detail != "" {
-		line += " (" + ch.Detail + ")"
-	}
-	if ch.Undecided {
-		line += ", decided on the server"
-	}
-	fmt.Fprintln(w, line)
-	for l := range strings.Lines(ch.Diff) {
-		fmt.Fprint(w, "    "+l)
-	}
 }
 
 func (c *command) up(ctx context.Context) error {

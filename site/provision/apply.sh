@@ -1,6 +1,6 @@
 # Functions by which one plan is applied. Lines that begin with the mark are for the program, everything else is
 # output of the running change. A function leaves the host as it was where it fails, and can run twice.
-export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C TMPDIR=/var/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 umask 077
 cd / || exit 1

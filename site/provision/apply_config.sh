@@ -18,6 +18,26 @@ config_end() { # check
 	mv -T "$J" "$J.done" && rm -rf "$J.done"
 }
 
+only() { # directory path…: nothing but these stays there
+	dir=$1
+	shift
+	for p in "$dir"/* "$dir"/.[!.]*; do
+		[ -e "$p" ] || [ -L "$p" ] || continue
+		for allowed; do [ "$p" != "$allowed" ] || continue 2; done
+		aside "$p" || return
+	done
+}
+
+aside() { # path: a link goes, anything else is kept elsewhere
+	touch_owes && mkdir -p -- "$J/root${1%/*}" && cp -a -- "$1" "$J/root$1" && printf '%s\n' "$1" >>"$J/paths" || return
+	if [ -L "$1" ]; then
+		rm -f -- "$1"
+		return
+	fi
+	kept=/var/backups/siteblocks$1.$(date -u +%Y%m%dT%H%M%S)
+	mkdir -p -- "${kept%/*}" && rm -rf -- "$kept" && mv -T -- "$1" "$kept"
+}
+
 rollback() {
 	while IFS= read -r p; do
 		put_back "$p" "$J/root$p" || { echo "cannot put $p back"; return 1; }

@@ -70,15 +70,6 @@ func unchanged(t testing.TB, host sshx.Host, state provision.State) {
 		find / -xdev -name '*.siteblocks-new'; ls -A /var/lib/siteblocks/provision/owed; [ ! -e /usr/sbin/policy-rc.d ] || cat /usr/sbin/policy-rc.d`))
 }
 
-// change returns the web state with one of its steps edited.
-func change(edit func(step provision.Step) provision.Step) provision.State {
-	state := webState()
-	for i, step := range state.Steps {
-		state.Steps[i] = edit(step)
-	}
-	return state
-}
-
 func withConf(text string) provision.State {
 	return change(func(step provision.Step) provision.Step {
 		if c, ok := step.(provision.Config); ok {
@@ -117,11 +108,14 @@ func TestWebServer(t *testing.T) {
 	t.Run("secrets", func(t *testing.T) { secrets(t, m) })
 }
 
+// drift is one of each kind, as a person at the server would make it.
 func drift(t *testing.T, m *localtest.Machine) {
-	output(t, m.Host, `sed -i 's/shop.example/other.example/' /etc/apache2/sites-available/shop.conf
-		chmod 644 /etc/app/password; ln -s ../sites-available/000-default.conf /etc/apache2/sites-enabled/000-default.conf
-		systemctl disable --now tick.timer; systemctl enable --now app@3009; usermod --shell /bin/sh app; chown root /srv/app
-		rm /etc/apache2/conf-enabled/shop-name.conf; mkdir /var/www/html; systemctl stop apache2`)
+	output(t, m.Host, `cd /etc/apache2; sed -i 's/shop.example/other.example/' sites-available/shop.conf; echo '# by hand' >>sites-available/shop.conf
+		rm conf-enabled/shop-name.conf; ln -sfn /etc/passwd sites-enabled/shop.conf; echo '# a stranger' >sites-enabled/stranger.conf
+		ln -s ../sites-available/000-default.conf sites-enabled/000-default.conf; ln -s ../sites-available/default-ssl.conf sites-enabled/
+		chmod 644 /etc/app/password; chown app /etc/systemd/system/tick.service; rm /srv/app/index.html; chown root /srv/app; mkdir /var/www/html
+		systemctl disable --now tick.timer; systemctl enable --now app@3009; systemctl stop app@3002; usermod --shell /bin/sh app
+		systemctl stop apache2; systemctl mask apache2`)
 	target := []provision.Target{{Name: "web-1", Host: m.Host, State: webState()}}
 	results, err := provision.Run(t.Context(), target, provision.Options{DryRun: true})
 	require.NoError(t, err)
@@ -130,7 +124,14 @@ func drift(t *testing.T, m *localtest.Machine) {
 	settled(t, m.Host, webState())
 	require.Equal(t, "<h1>shop</h1>\n", get(t, m))
 	require.Equal(t, "inactive", output(t, m.Host, "systemctl is-active app@3009 || true"))
-	require.Equal(t, "run", output(t, m.Host, "cat /srv/app/count"), "what did not change does not run again")
+	require.Equal(t, "shop.conf\n# a stranger", output(t, m.Host, "ls /etc/apache2/sites-enabled; cat /var/backups/siteblocks/etc/apache2/sites-enabled/stranger.conf.*"))
+
+	output(t, m.Host, "dpkg --remove tree; ln -s ../sites-available/default-ssl.conf /etc/apache2/sites-enabled/")
+	results, err = provision.Run(t.Context(), target, provision.Options{DryRun: true})
+	require.NoError(t, err)
+	require.Contains(t, results[0].Plan.String(), "install packages apache2 no-such-server|tree (tree)\n")
+	output(t, m.Host, "rm /etc/apache2/sites-enabled/default-ssl.conf")
+	settled(t, m.Host, webState())
 }
 
 func refused(t *testing.T, m *localtest.Machine) {
@@ -220,7 +221,7 @@ func together(t *testing.T, m *localtest.Machine) {
 	}
 	_, err := provision.Run(t.Context(), targets, provision.Options{})
 	require.NoError(t, err)
-	require.Equal(t, "run\nrun", output(t, m.Host, "cat /srv/app/count"), "one of them changed it, once")
+	require.Equal(t, "run\nrun\nrun", output(t, m.Host, "cat /srv/app/count"), "one of them changed it, once")
 	settled(t, m.Host, webState())
 
 	held := make(chan error, 1)

@@ -5,7 +5,12 @@ import "slices"
 // Compare returns what has to change so that a host with these facts comes to the state. It is pure: equal
 // arguments give equal plans. The facts must have been gathered for this state.
 func Compare(state State, facts Facts) Plan {
-	c := comparison{facts: facts}
+	c := comparison{facts: facts, redactor: state.redactor(), managed: map[string]bool{}}
+	for _, step := range state.Steps {
+		for _, key := range step.keys() {
+			c.managed[key] = true
+		}
+	}
 	if facts.Interrupted != "" || facts.Leftover {
 		detail := "temporary files are removed"
 		if facts.Interrupted != "" {
@@ -50,11 +55,13 @@ type payload struct {
 }
 
 type comparison struct {
-	facts  Facts
-	items  []item
-	keys   []string // of the items that are decided
-	maybe  []string // of those that are not
-	opaque bool
+	facts    Facts
+	redactor redactor
+	managed  map[string]bool // by the state's steps: their keys
+	items    []item
+	keys     []string // of the items that are decided
+	maybe    []string // of those that are not
+	opaque   bool
 }
 
 // add takes up an item that differs, or that is to be looked at again on the server.
@@ -64,7 +71,7 @@ func (c *comparison) add(it item) {
 		c.keys = append(c.keys, it.keys...)
 		c.opaque = c.opaque || it.opaque
 	case it.again || c.opaque && it.ops != nil:
-		it.Action, it.Undecided = "look again", true
+		it.Action, it.Detail, it.Undecided = "look again at", "decided on the server, after the changes before it", true
 		c.maybe = append(c.maybe, it.keys...)
 	default:
 		return

@@ -59,15 +59,11 @@ func (c *comparison) file(f File) item {
 		if exists {
 			it.Detail = join(it.Detail, "in place of "+typeWord(have.Type))
 		}
-		if f.showable() && printable(f.Content) {
-			it.Diff = unifiedDiff(f.Path, nil, &f.Content)
-		}
+		it.Diff = f.diff(nil)
 	case have.SHA256 != f.sum():
 		it.differs, it.Action = true, "update"
 		it.Detail = join(f.changeWords(have), accessDiff(have, owner, group, mode))
-		if f.showable() && have.HasText && printable(f.Content) {
-			it.Diff = unifiedDiff(f.Path, &have.Content, &f.Content)
-		}
+		it.Diff = f.diff(&have)
 	default:
 		it.Action = "update"
 		it.Detail = accessDiff(have, owner, group, mode)
@@ -77,6 +73,22 @@ func (c *comparison) file(f File) item {
 		}
 	}
 	return it
+}
+
+// diff shows how the content comes about from what is there, nil where nothing is. It is empty where it may not be shown.
+func (f File) diff(have *PathFact) string {
+	switch {
+	case !f.showable() || !printable(f.Content) || have != nil && !have.HasText:
+		return ""
+	case f.Secret != "" && have != nil:
+		before, after := string(have.Hidden), string(f.Secret)
+		return withoutValues(unifiedDiff(f.Path, &before, &after))
+	case f.Secret != "":
+		return ""
+	case have == nil:
+		return unifiedDiff(f.Path, nil, &f.Content)
+	}
+	return unifiedDiff(f.Path, &have.Content, &f.Content)
 }
 
 func (f File) sizeWords() string {
@@ -137,45 +149,6 @@ func (c *comparison) absent(a Absent) item {
 		it.differs = true
 		it.Detail = typeWord(have.Type)
 	}
-	return it
-}
-
-// config puts those parts in place that differ, as one change. Where something before it may change any part, all
-// parts are looked at again.
-func (c *comparison) config(cfg Config) item {
-	it := item{Change: Change{Action: "update"}}
-	var parts []item
-	for _, f := range cfg.Files {
-		f.Check = ""
-		parts = append(parts, c.file(f))
-	}
-	for _, l := range cfg.Links {
-		parts = append(parts, c.link(l))
-	}
-	for _, p := range cfg.Absent {
-		parts = append(parts, c.absent(Absent{Path: p}))
-	}
-	var saved []string
-	for _, part := range parts {
-		if !part.differs && !c.opaque {
-			continue
-		}
-		it.ops = append(it.ops, part.ops...)
-		it.keys = append(it.keys, part.keys...)
-		saved = append(saved, part.keys...)
-		if part.differs {
-			it.differs = true
-			part.Step = part.keys[0]
-			it.Parts = append(it.Parts, part.Change)
-		}
-	}
-	if it.ops == nil {
-		return item{}
-	}
-	it.keys = append(it.keys, "config:"+cfg.Name)
-	begin := op{function: "config_begin", args: append([]string{cfg.Name}, saved...)}
-	end := op{function: "config_end", args: []string{cfg.Check}}
-	it.ops = append(append([]op{begin}, it.ops...), end)
 	return it
 }
 

@@ -62,8 +62,12 @@ func (c *comparison) unit(u Unit) item {
 		if len(todo) == 0 {
 			continue
 		}
+		what := strings.Join(todo, ", ")
 		if len(verbs) == 0 {
-			it.Action = strings.Join(todo, ", ")
+			it.Action = what
+		}
+		if what != it.Action {
+			name += ": " + what
 		}
 		verbs = append(verbs, name)
 	}
@@ -163,8 +167,13 @@ func (c *comparison) command(cmd Command) item {
 	if words := c.owedWords([]debt{d}); words != "" {
 		it.Detail = join(it.Detail, words)
 	}
+	if guard.Said != "" {
+		it.Detail = join(it.Detail, plain(c.redactor.line(strings.Join(strings.FieldsFunc(guard.Said, lineEnd), "; "))))
+	}
 	if it.differs && len(c.items) > 0 && (cmd.Unless != "" || cmd.OnlyIf != "") {
 		it.Detail = join(it.Detail, "if its guard still says so")
 	}
 	return it
 }
+
+func lineEnd(r rune) bool { return r == '\n' || r == '\r' }

@@ -3,6 +3,7 @@ package provision_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -119,6 +120,17 @@ func TestOwedStaysUntilPaid(t *testing.T) {
 	require.True(t, provision.Compare(state, facts).Empty(), "the condition is not met, the debt stays")
 }
 
+func TestAGuardSaysWhyItsCommandRuns(t *testing.T) {
+	state := steps(
+		provision.Command{Name: "c", Script: "true", Unless: "false", Stdin: "hunter2hunter2"},
+		provision.Command{Name: "d", Script: "true", Unless: "false"},
+	)
+	facts := provision.Facts{Guards: map[string]provision.GuardFact{"c": {Said: "to do: revoke FILE\nfor hunter2hunter2\x1b[0m\n"}}}
+	require.Equal(t, `run command c ("to do: revoke FILE; for REDACTED\x1b[0m")
+run command d (if its guard still says so)
+`, provision.Compare(state, facts).String())
+}
+
 func TestUnitStates(t *testing.T) {
 	loaded := func(active, file string) provision.UnitFact {
 		return provision.UnitFact{Load: "loaded", Active: active, File: file}
@@ -183,7 +195,75 @@ func TestAfterAPackageStepsAreLookedAtAgain(t *testing.T) {
 	require.Len(t, changes, 2)
 	require.Contains(t, changes[0].Detail, "decided on the server")
 	require.True(t, changes[1].Undecided)
-	require.Equal(t, "look again path /etc/apache2/sites-enabled/000-default.conf", changes[1].String())
+	require.Equal(t, "look again at path /etc/apache2/sites-enabled/000-default.conf (decided on the server, after the changes before it)", changes[1].String())
+}
+
+// What is printed, the JSON and the changes are one thing.
+func TestPlanAsJSONIsWhatIsPrinted(t *testing.T) {
+	facts := webFacts()
+	delete(facts.Paths, "/srv/app/index.html")
+	facts.Paths["/etc/apache2/sites-enabled/shop.conf"] = linkFact("/elsewhere")
+	conf := fileFact(shopConf + "# by hand\n")
+	conf.Content, conf.HasText = shopConf+"# by hand\n", true
+	facts.Paths["/etc/apache2/sites-available/shop.conf"] = conf
+	plan := provision.Compare(webState(), facts)
+	data, err := json.Marshal(plan)
+	require.NoError(t, err)
+	var read struct{ Changes []provision.Change }
+	require.NoError(t, json.Unmarshal(data, &read))
+	require.Equal(t, plan.Changes(), read.Changes)
+	require.Contains(t, plan.String(), "        -# by hand\n")
+	require.Contains(t, string(data), `-# by hand\n`)
+	require.Contains(t, string(data), `"detail":"/elsewhere → ../sites-available/shop.conf"`)
+	data, err = json.Marshal(provision.Plan{})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"changes": []}`, string(data))
+}
+
+func TestWhatStandsInAnOwnedDirectoryIsSeen(t *testing.T) {
+	facts := webFacts()
+	facts.Paths["/etc/apache2/sites-enabled/evil.conf"] = fileFact("x")
+	facts.Paths["/etc/apache2/sites-enabled/dir.conf"] = provision.PathFact{Type: "d"}
+	facts.Paths["/etc/apache2/sites-enabled/other.conf"] = linkFact("../sites-available/other.conf")
+	require.Equal(t, `update config apache2
+    set aside /etc/apache2/sites-enabled/dir.conf (not of this state: a directory, kept in /var/backups/siteblocks)
+    set aside /etc/apache2/sites-enabled/evil.conf (not of this state: a file, kept in /var/backups/siteblocks)
+    remove /etc/apache2/sites-enabled/other.conf (not of this state: a link to ../sites-available/other.conf)
+reload unit apache2.service
+look again at command seal (decided on the server, after the changes before it)
+`, provision.Compare(webState(), facts).String())
+	state := change(func(step provision.Step) provision.Step {
+		if c, ok := step.(provision.Config); ok {
+			c.Keep = []string{"/etc/apache2/sites-enabled/evil.conf", "/etc/apache2/sites-enabled/dir.conf", "/etc/apache2/sites-enabled/other.conf"}
+			return c
+		}
+		return step
+	})
+	require.NoError(t, state.Validate())
+	require.Empty(t, provision.Compare(state, facts).String())
+}
+
+func TestASecretFileShowsItsKeysOnly(t *testing.T) {
+	file := provision.File{Path: "/etc/app.env", SecretKeys: true, Mode: 0o644, Secret: "A=\"same-value\"\nKEY=new-value\n  \"json\": \"new-json\",\n}\n"}
+	fact := fileFact("x")
+	fact.HasText, fact.Hidden = true, "A=\"same-value\"\nKEY=old-value\n}\npasted-secret\nQUFB+aGVsbG8=\n"
+	plan := provision.Compare(steps(file), provision.Facts{Paths: map[string]provision.PathFact{"/etc/app.env": fact}})
+	require.Equal(t, `update file /etc/app.env (secret changed)
+    --- a/etc/app.env
+    +++ b/etc/app.env
+    @@ -1,5 +1,4 @@
+     A=REDACTED
+    -KEY=REDACTED
+    +KEY=REDACTED
+    +  "json":REDACTED
+     }
+    -REDACTED
+    -REDACTED
+`, plan.String())
+	file.SecretKeys = false
+	plan = provision.Compare(steps(file), provision.Facts{Paths: map[string]provision.PathFact{"/etc/app.env": fact}})
+	require.Equal(t, "update file /etc/app.env (secret changed)\n", plan.String())
+	require.ErrorContains(t, steps(provision.File{Path: "/etc/x", SecretKeys: true}).Validate(), "SecretKeys without a Secret")
 }
 
 // manyFiles is a state of n files of which every tenth differs, and its facts.

@@ -31,8 +31,10 @@ func octal(mode uint32) string { return strconv.FormatUint(uint64(mode), 8) }
 
 func (f File) isBlob() bool { return f.Blob.Open != nil }
 
-// showable says whether the plan may show the content.
-func (f File) showable() bool { return f.Secret == "" && !f.isBlob() && len(f.Content) <= maxText }
+// showable says whether the plan may show the content, or the keys of a secret one.
+func (f File) showable() bool {
+	return (f.Secret == "" || f.SecretKeys) && !f.isBlob() && f.size() <= maxText
+}
 
 func (f File) size() int64 {
 	if f.isBlob() {
@@ -109,6 +111,23 @@ func debtNames(state State) map[string]string {
 		}
 	}
 	return names
+}
+
+// secretPaths are the paths of the files that are secret.
+func secretPaths(state State) map[string]bool {
+	paths := map[string]bool{}
+	add := func(f File) { paths[f.Path] = f.Secret != "" }
+	for _, step := range state.Steps {
+		switch s := step.(type) {
+		case File:
+			add(s)
+		case Config:
+			for _, f := range s.Files {
+				add(f)
+			}
+		}
+	}
+	return paths
 }
 
 func (d debt) owedFor(keys []string) bool {

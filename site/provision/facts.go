@@ -44,8 +44,10 @@ type PathFact struct {
 	Target string // of a link
 	SHA256 string // of a file
 
-	// Content is the text of a small file whose sum is not the wanted one, for the diff; never of a Secret.
+	// Content is the text of a small file whose sum is not the wanted one, for the diff; Hidden is that of a Secret
+	// with SecretKeys.
 	Content string
+	Hidden  Secret
 	HasText bool
 }
 
@@ -70,4 +72,7 @@ type UnitFact struct {
 type GuardFact struct {
 	Satisfied bool // Unless exited 0
 	Excluded  bool // OnlyIf exited other than 0
+
+	// Said is what Unless wrote to its standard error where it exited other than 0; at most 2,000 bytes.
+	Said string
 }

@@ -1,6 +1,6 @@
 # Gathers the facts of a host. Every value that is put out is one token that ends in NUL; a record is a tag and a
 # fixed number of tokens. Nothing on the host is changed.
-export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C TMPDIR=/var/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
 cd / || exit 1
 V=/var/lib/siteblocks/provision R=/run/siteblocks/provision J=/var/lib/siteblocks/provision/journal
@@ -37,6 +37,12 @@ system() {
 paths() { # path…
 	for p; do at "$p"; printf '%s\0' "$at"; done |
 		find -files0-from - -maxdepth 0 -printf 'path\0%p\0%y\0%m\0%u\0%g\0%U\0%G\0%s\0%l\0' 2>/dev/null
+}
+
+entries() { # directory…: what is in them, as it is looked at
+	for d; do
+		for p in "$d"/* "$d"/.[!.]* "$J/root$d"/* "$J/root$d"/.[!.]*; do paths "${p#"$J/root"}"; done
+	done
 }
 
 regular() { # path…: those that are regular files, as they are looked at
@@ -105,12 +111,15 @@ instances() { # template
 }
 
 guard() { # name user unless onlyif
-	excluded= satisfied=
-	if [ -n "$4" ] && ! quietly "$2" "$4"; then excluded=1; fi
-	if [ -n "$3" ] && [ -z "$excluded" ] && quietly "$2" "$3"; then satisfied=1; fi
-	emit guard "$1" "$satisfied" "$excluded"
+	excluded= satisfied= said=
+	if [ -n "$4" ] && ! quietly "$2" "$4" 2>/dev/null; then excluded=1; fi
+	if [ -n "$3" ] && [ -z "$excluded" ]; then
+		# Why it is to run, if the guard says so on its standard error.
+		if said=$(quietly "$2" "$3" 2>&1); then satisfied=1 said=; fi
+	fi
+	emit guard "$1" "$satisfied" "$excluded" "$(printf '%s' "$said" | head -c 2000)"
 }
 
 quietly() { # user script
-	printf '%s' "$2" | as "$1" 60 3<&0 </dev/null >/dev/null 2>&1
+	printf '%s' "$2" | as "$1" 60 3<&0 </dev/null >/dev/null
 }

@@ -55,6 +55,7 @@ type wanted struct {
 	paths, files, texts     []string // texts: sum and path in turn
 	packages, users, groups []string
 	units, templates        []string
+	owned                   []string
 	guards                  [][4]string // name, user, unless, only if
 }
 
@@ -86,6 +87,7 @@ func (w *wanted) step(step Step) {
 			w.paths = append(w.paths, l.Path)
 		}
 		w.paths = append(w.paths, s.Absent...)
+		w.owned = append(w.owned, s.Owns...)
 	case Link:
 		w.paths = append(w.paths, s.Path)
 	case Absent:
@@ -118,7 +120,7 @@ func factsScript(state State, wait time.Duration) string {
 		args     []string
 	}{
 		{"paths", w.paths}, {"sums", w.files}, {"texts", w.texts}, {"packages", w.packages},
-		{"users", w.users}, {"groups", w.groups}, {"units", w.units},
+		{"users", w.users}, {"groups", w.groups}, {"units", w.units}, {"entries", w.owned},
 	} {
 		if len(list.args) > 0 {
 			call(&b, list.function, list.args...)
@@ -151,7 +153,7 @@ func seconds(d time.Duration) string {
 // factFields is the number of tokens after each tag.
 var factFields = map[string]int{
 	"locked": 1, "os": 4, "generation": 1, "interrupted": 1, "leftover": 1, "owed": 1, "free": 2, "path": 9, "sums": 1,
-	"text": 2, "package": 2, "policy": 1, "user": 4, "group": 1, "unit": 2, "instances": 2, "guard": 3, "end": 0,
+	"text": 2, "package": 2, "policy": 1, "user": 4, "group": 1, "unit": 2, "instances": 2, "guard": 4, "end": 0,
 }
 
 func parseFacts(out []byte, state State) (Facts, error) {
@@ -161,7 +163,7 @@ func parseFacts(out []byte, state State) (Facts, error) {
 		Instances: map[string][]string{}, Guards: map[string]GuardFact{}, Free: map[string]int64{}, Owed: map[string]bool{},
 	}
 	tokens := strings.Split(string(out), "\x00")
-	debts := debtNames(state)
+	debts, hidden := debtNames(state), secretPaths(state)
 	for len(tokens) > 0 {
 		tag := tokens[0]
 		n, known := factFields[tag]
@@ -180,13 +182,13 @@ func parseFacts(out []byte, state State) (Facts, error) {
 				f.Owed[name] = true
 			}
 		default:
-			f.record(tag, fields)
+			f.record(tag, fields, hidden)
 		}
 	}
 	return Facts{}, errors.New("provision: gather facts: the answer has no end")
 }
 
-func (f *Facts) record(tag string, v []string) {
+func (f *Facts) record(tag string, v []string, hidden map[string]bool) {
 	switch tag {
 	case "os":
 		f.OS = OS{ID: v[0], Version: v[1], Codename: v[2], Arch: v[3]}
@@ -207,7 +209,7 @@ func (f *Facts) record(tag string, v []string) {
 	case "sums":
 		f.sums(v[0])
 	case "text":
-		f.text(strings.TrimPrefix(v[0], journalRoot), v[1])
+		f.text(strings.TrimPrefix(v[0], journalRoot), v[1], hidden)
 	case "package":
 		f.Packages[v[0]] = v[1]
 	case "policy":
@@ -223,7 +225,7 @@ func (f *Facts) record(tag string, v []string) {
 	case "instances":
 		f.Instances[v[0]] = instanceNames(v[1])
 	case "guard":
-		f.Guards[v[0]] = GuardFact{Satisfied: v[1] != "", Excluded: v[2] != ""}
+		f.Guards[v[0]] = GuardFact{Satisfied: v[1] != "", Excluded: v[2] != "", Said: v[3]}
 	}
 }
 
@@ -238,13 +240,18 @@ func (f *Facts) sums(lines string) {
 	}
 }
 
-func (f *Facts) text(path, encoded string) {
+func (f *Facts) text(path, encoded string, hidden map[string]bool) {
 	content, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || len(content) > maxText || !printable(string(content)) {
 		return
 	}
 	fact := f.Paths[path]
-	fact.Content, fact.HasText = string(content), true
+	fact.HasText = true
+	if hidden[path] {
+		fact.Hidden = Secret(content)
+	} else {
+		fact.Content = string(content)
+	}
 	f.Paths[path] = fact
 }
 

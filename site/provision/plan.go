@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -14,16 +15,16 @@ type Plan struct {
 
 // Change is one line of a plan.
 type Change struct {
-	Action string // "create", "update", "remove", "install", "start", "reload", "run", …
-	Step   string // what changes: "file /etc/motd"
-	Detail string // what about it: "mode 0644 → 0600"; empty where Action says all
-	Diff   string // unified diff of a text file; never of a Secret
+	Action string `json:"action"`           // "create", "update", "remove", "install", "start", "reload", "run", …
+	Step   string `json:"step"`             // what changes: "file /etc/motd"
+	Detail string `json:"detail,omitempty"` // what about it: "mode 0644 → 0600"; empty where Action says all
+	Diff   string `json:"diff,omitempty"`   // unified diff of a text file; of a Secret only with SecretKeys, without values
 
 	// Parts are the changes that a Config makes together: "update /etc/apache2/ports.conf".
-	Parts []Change
+	Parts []Change `json:"parts,omitempty"`
 
 	// Undecided says that the change is only decided on the server, after the changes before it.
-	Undecided bool
+	Undecided bool `json:"undecided,omitempty"`
 }
 
 type plan struct {
@@ -64,22 +65,19 @@ func (c Change) write(b *strings.Builder, indent string) {
 // String returns what Print writes.
 func (p Plan) String() string {
 	var b strings.Builder
-	again := 0
 	for _, c := range p.Changes() {
-		if c.Undecided {
-			again++
-			continue
-		}
 		c.write(&b, "")
 	}
-	switch again {
-	case 0:
-	case 1:
-		b.WriteString("1 more step is decided on the server, after the changes before it\n")
-	default:
-		fmt.Fprintf(&b, "%d more steps are decided on the server, after the changes before them\n", again)
-	}
 	return b.String()
+}
+
+// MarshalJSON writes the changes that String prints: {"changes": [{"action": "update", "step": "file /etc/motd", …}]}.
+func (p Plan) MarshalJSON() ([]byte, error) {
+	changes := p.Changes()
+	if changes == nil {
+		changes = []Change{}
+	}
+	return json.Marshal(map[string][]Change{"changes": changes})
 }
 
 // Format writes the plan as Print does, for every verb.

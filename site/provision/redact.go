@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -11,14 +13,40 @@ const minSecret = 6 // shorter words of a secret are too common to be taken out 
 type redactor struct{ replacer *strings.Replacer }
 
 func (p *plan) redactor() redactor {
-	var words []string
+	var secrets []string
 	_ = p.payloads(func(_ string, p *payload) error {
 		if p.secret {
-			words = append(words, secretWords(p.text)...)
+			secrets = append(secrets, p.text)
 		}
 		return nil
 	})
-	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
+	return newRedactor(secrets)
+}
+
+// redactor of all secrets of a state.
+func (s State) redactor() redactor {
+	var secrets []string
+	for _, step := range s.Steps {
+		switch step := step.(type) {
+		case File:
+			secrets = append(secrets, string(step.Secret))
+		case Config:
+			for _, f := range step.Files {
+				secrets = append(secrets, string(f.Secret))
+			}
+		case Command:
+			secrets = append(secrets, string(step.Stdin))
+		}
+	}
+	return newRedactor(secrets)
+}
+
+func newRedactor(secrets []string) redactor {
+	var words []string
+	for _, s := range secrets {
+		words = append(words, secretWords(s)...)
+	}
+	slices.SortFunc(words, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	words = slices.Compact(words)
 	pairs := make([]string, 0, 2*len(words))
 	for _, w := range words {
@@ -50,3 +78,25 @@ func secretWords(secret string) []string {
 }
 
 func (r redactor) line(s string) string { return r.replacer.Replace(s) }
+
+// A line of a secret file whose keys may be shown: KEY=value or "key": value; and one that has no value.
+var (
+	keyLine  = regexp.MustCompile(`^[-+ ][\t ]*("[A-Za-z_][\w.-]*"[\t ]*:|[A-Za-z_][\w.-]*[\t ]*=)`)
+	bareLine = regexp.MustCompile(`^(---|\+\+\+|@@) |^[-+ ][\t ]*[{}\[\]]?,?$|^\\ `)
+)
+
+// withoutValues takes the values out of the diff of a secret file.
+func withoutValues(diff string) string {
+	var b strings.Builder
+	for line := range strings.Lines(diff) {
+		line = strings.TrimSuffix(line, "\n")
+		switch key := keyLine.FindString(line); {
+		case key != "":
+			line = key + redacted
+		case !bareLine.MatchString(line):
+			line = line[:1] + redacted
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}

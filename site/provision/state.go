@@ -85,6 +85,10 @@ type File struct {
 	// Secret is a content that is shown nowhere: the plan says only that it changes.
 	Secret Secret
 
+	// SecretKeys says that the lines of Secret are KEY=value or "key": value, and that the keys may be shown: the plan
+	// then has a diff with REDACTED for each value. Zero shows nothing of a Secret.
+	SecretKeys bool
+
 	// Blob is a content that is too large to hold in memory, such as a program.
 	Blob Blob
 
@@ -117,6 +121,12 @@ type Config struct {
 	Files  []File   // their own Check is not used here
 	Links  []Link   // after the files
 	Absent []string // paths of files and links that are removed, last
+
+	// Owns are directories in which nothing else may be than what this state puts there, and Keep: whatever stands in
+	// /etc/apache2/sites-enabled is served. Another link there is removed; another file or directory is set aside in
+	// /var/backups/siteblocks, below its own path. Zero: whatever is there stays.
+	Owns []string
+	Keep []string // paths in Owns that may be there, such as what the distribution enables
 
 	// Check is the shell command, run as root for at most 60 s: "apache2ctl -t". It is required.
 	Check string
@@ -186,7 +196,7 @@ type Command struct {
 
 	// Unless is a shell script without side effects: where it exits 0 the command has nothing to do. It is asked
 	// while facts are gathered, again just before the script, and once more after it, where it must then exit 0.
-	// Each has 60 s.
+	// Each has 60 s. What it writes to its standard error is shown by the plan, as the reason.
 	Unless string
 
 	// OnlyIf is a further condition: where it exits other than 0 the command is left out.

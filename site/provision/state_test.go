@@ -114,6 +114,7 @@ func webState() provision.State {
 				{Path: "/etc/apache2/conf-enabled/shop-name.conf", Target: "../conf-available/shop-name.conf"},
 			},
 			Absent: []string{"/etc/apache2/sites-enabled/000-default.conf"},
+			Owns:   []string{"/etc/apache2/sites-enabled"},
 			Check:  "apache2ctl -t",
 		},
 		provision.Unit{Name: "apache2.service", ReloadOn: []string{"/etc/apache2/"}},
@@ -129,6 +130,15 @@ func webState() provision.State {
 		provision.Command{Name: "count", Script: "echo run >>/srv/app/count", OnChange: []string{"/srv/app/index.html"}},
 		provision.Absent{Path: "/var/www/html", Tree: true},
 	)
+}
+
+// change returns the web state with one of its steps edited.
+func change(edit func(step provision.Step) provision.Step) provision.State {
+	state := webState()
+	for i, step := range state.Steps {
+		state.Steps[i] = edit(step)
+	}
+	return state
 }
 
 const shopConf = `<VirtualHost *:80>

@@ -213,6 +213,9 @@ func (v *validation) file(f File) {
 			contents++
 		}
 	}
+	if f.SecretKeys && f.Secret == "" {
+		v.bad("has SecretKeys without a Secret")
+	}
 	if contents > 1 {
 		v.bad("has more than one of Content, Secret and Blob")
 	}

@@ -2,6 +2,8 @@ package provision
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +28,18 @@ func (v *validation) config(c Config) {
 	v.at = at
 	for _, p := range c.Absent {
 		v.path(p)
+	}
+	for _, d := range c.Owns {
+		v.path(d)
+		if strings.Count(d, "/") < 2 || vital[d] {
+			v.bad("owns %q, which is not a directory to empty", d)
+		}
+	}
+	for _, p := range c.Keep {
+		v.path(p)
+		if !slices.Contains(c.Owns, path.Dir(p)) {
+			v.bad("keeps %q, which is in none of the directories that it owns", p)
+		}
 	}
 }
 
