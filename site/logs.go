@@ -150,7 +150,8 @@ func newHealthLines(path string) *healthLines {
 }
 
 var (
-	logTag  = regexp.MustCompile(`^\[[0-9a-f-]{36}\] `)
+	logTags = regexp.MustCompile(`^(?:\[[^\]]*\] )+`)
+	logID   = regexp.MustCompile(`\[[0-9a-f-]{36}\]`)                       // of a request, among the tags
 	started = regexp.MustCompile(`^(?:\S+, \[[^]]*\] +\S+ -- : )?Started `) // with Ruby's prefix, or without
 )
 
@@ -161,8 +162,8 @@ func (h *healthLines) has(l logLine, pid string) bool {
 	if !strings.HasPrefix(l.source, "app@") {
 		return false
 	}
-	tag := logTag.FindString(l.text)
-	text := strings.TrimPrefix(l.text, tag)
+	tags := logTags.FindString(l.text)
+	tag, text := logID.FindString(tags), strings.TrimPrefix(l.text, tags)
 	if h.request.MatchString(text) {
 		switch {
 		case tag != "":

@@ -30,6 +30,10 @@ func TestLogsWithoutHealthChecks(t *testing.T) {
 		app("9", `"`+two+` Started POST \"/up\" for 192.0.2.1"`),
 		app("9", `"`+one+` Completed 200 OK in 1ms"`),
 		app("9", `"`+two+` Completed 200 OK in 2ms"`),
+		app("6", `"[web-1] [`+one[1:]+` Started GET \"/up\" for 127.0.0.1"`),
+		app("6", `"[web-1] [`+one[1:]+` Processing by HealthController#up as HTML"`),
+		app("6", `"[web-1] Started GET \"/up\" for 127.0.0.1"`),
+		app("6", `"[web-1] Completed 200 OK in 1ms"`),
 		app("9", `"GET /up 200 1.2 ms"`),
 		app("9", `[98,97,100,255]`),
 		`{"__REALTIME_TIMESTAMP":"1764590401000000","_SYSTEMD_UNIT":"init.scope","UNIT":"apache2.service","_PID":"1","MESSAGE":"Started apache2.service"}`,
@@ -64,5 +68,5 @@ func TestLogsWithoutHealthChecks(t *testing.T) {
 	r = &logReader{health: newHealthLines("/up"), to: &out, all: true}
 	_, err := r.Write([]byte(log))
 	require.NoError(t, err)
-	require.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 18)
+	require.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 22)
 }

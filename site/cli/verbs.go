@@ -98,7 +98,7 @@ func (c *command) status(ctx context.Context) error {
 func printStatus(w io.Writer, st site.Status) {
 	state := "well"
 	if !st.Well {
-		state = fmt.Sprintf("NOT WELL, %d problems:", len(st.Problems))
+		state = "NOT WELL:"
 	}
 	fmt.Fprintf(w, "%s  %s  %s\n", st.Site, st.URL, state)
 	for _, p := range st.Problems {
