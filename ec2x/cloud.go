@@ -99,8 +99,8 @@ type Storage struct {
 
 	Credentials aws.CredentialsProvider // for this program
 
-	// ServerCredentials are for the site's servers. They list the bucket, read all of it but what is below "private/",
-	// write below "servers/" only, and delete nothing: whoever breaks into a server takes away no backup, changes no
+	// ServerCredentials are for the site's servers. They list what is below "releases/" and "servers/", read all of the
+	// bucket but what is below "private/", write below "servers/" only, and delete nothing: whoever breaks into a server takes away no backup, changes no
 	// release, and reads no operator's key.
 	// Zero means that the servers have their own (an instance profile).
 	ServerCredentials aws.Credentials

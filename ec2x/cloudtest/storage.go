@@ -140,11 +140,17 @@ func storageServers(t *testing.T, c ec2x.Cloud, site string) {
 	put(t, server, s.Bucket, "servers/2", "more")
 	require.Equal(t, "precious", string(read(t, server, s.Bucket, "servers/1")))
 	require.Equal(t, "code", string(read(t, server, s.Bucket, "releases/1")))
-	list, err := server.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket})
-	require.NoError(t, err)
-	require.Len(t, list.Contents, 4)
+	for prefix, count := range map[string]int{"releases/": 1, "servers/": 2} {
+		list, err := server.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &prefix})
+		require.NoError(t, err)
+		require.Len(t, list.Contents, count, prefix)
+	}
+	for _, prefix := range []*string{nil, aws.String(""), aws.String("private/"), aws.String("p"), aws.String("servers")} {
+		_, err := server.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: prefix})
+		requireCode(t, err, "AccessDenied")
+	}
 
-	_, err = server.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: aws.String("private/1")})
+	_, err := server.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: aws.String("private/1")})
 	requireCode(t, err, "AccessDenied")
 	for _, key := range []string{"releases/1", "private/1", "private/2", "other"} {
 		_, err = server.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader("forged")})
