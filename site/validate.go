@@ -33,7 +33,7 @@ var (
 	// A site's name is also that of its folder in /var/www and of its file in Apache's sites-available.
 	takenNames = []string{"html", "default-ssl"}
 	takenPorts = map[uint16]string{
-		3306: "the database's port", 3307: "kept for the database's listener on application servers", statusPort: "Apache's own listener",
+		3306: "the database's port", 3307: "kept for the database's listener on application servers", 8089: "kept for Apache's own listener",
 	}
 	// In shared/, beside what the application links.
 	takenPaths = []string{"maintenance"}
