@@ -68,6 +68,9 @@ func (s Store) Backup(ctx context.Context, source Source, o Options) (Manifest, 
 	if err := s.create(ctx, s.key(m.ID, manifestName), text); err != nil {
 		return Manifest{}, err
 	}
+	for _, l := range m.Left {
+		s.emit(Note{Warning: true, Text: l.String()})
+	}
 	for _, warning := range m.Warnings {
 		s.emit(Note{Warning: true, Text: warning})
 	}
@@ -156,8 +159,8 @@ func (s Store) produce(ctx context.Context, source Source, m *Manifest, w io.Wri
 	}
 	meter.finish()
 	m.Kind, m.Tool, m.Server, m.Databases, m.Position = facts.Kind, facts.Tool+"; "+version(), facts.Server, facts.Databases, facts.Position
-	m.Tables, m.Objects, m.Warnings = facts.Tables, facts.Objects, facts.Warnings
-	m.Content.Bytes = meter.done
+	m.Tables, m.Objects, m.Left, m.Warnings = facts.Tables, facts.Objects, facts.Left, facts.Warnings
+	m.Content = Content{Bytes: meter.done, Longest: facts.Longest}
 	return nil
 }
 

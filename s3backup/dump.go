@@ -1,7 +1,6 @@
 package s3backup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,12 +43,16 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 		return facts, fmt.Errorf("s3backup: dump: %w", err)
 	}
 	defer relay.close()
-	relay.start(ctx, func(ctx context.Context, a asker) error { return d.inSession(ctx, a, &facts) })
+	measurer := &measurer{Dump: d, facts: &facts, plain: plan.lossy, position: plan.noGTID}
+	relay.start(ctx, measurer.before, measurer.after)
 
 	output := &sqlOutput{w: w}
 	if err := d.run(ctx, plan, relay.address(), output); err != nil {
 		cancel()
 		<-relay.done
+		if measurer.err != nil { // it ended the program
+			err = fmt.Errorf("s3backup: dump: prepare its session: %w", measurer.err)
+		}
 		return facts, err
 	}
 	_ = relay.listener.Close() // a program that never came is not waited for
@@ -61,9 +63,10 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 	if err != nil {
 		return facts, fmt.Errorf("s3backup: dump: measure its snapshot: %w", err)
 	}
-	if plan.binlog {
+	if plan.binlog && !plan.noGTID {
 		output.position(&facts)
 	}
+	output.longest(&facts)
 	return facts, nil
 }
 
@@ -72,6 +75,10 @@ type dumpPlan struct {
 	mariaDB bool
 	binlog  bool
 	names   []string
+	left    []Left
+	history bool // tables have one, and it is dumped
+	lossy   bool // tables have one, and the program does not dump it
+	noGTID  bool // the server does not tell the GTID of its position, and the program would die of that
 }
 
 func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
@@ -109,7 +116,12 @@ func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
 	if unfinished != "" {
 		return plan, fmt.Errorf("s3backup: dump: a restore of database %q did not end; run it again", unfinished)
 	}
-	if facts.Warnings, err = s.unsafeTables(ctx, plan.names); err != nil {
+	if plan.binlog && plan.mariaDB {
+		if plan.noGTID, err = s.withoutGTID(ctx); err != nil {
+			return plan, err
+		}
+	}
+	if err := plan.look(ctx, s, facts); err != nil {
 		return plan, err
 	}
 	plan.program = d.Program
@@ -124,30 +136,22 @@ func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
 		return plan, fmt.Errorf("s3backup: dump: %s --version: %w", plan.program, err)
 	}
 	facts.Tool = strings.TrimSpace(string(version))
-	return plan, nil
-}
-
-// unsafeTables warns of tables that no transaction covers.
-func (s *session) unsafeTables(ctx context.Context, databases []string) ([]string, error) {
-	var warnings []string
-	for _, database := range databases {
-		rows, err := s.query(ctx, "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quoteText(database)+
-			" AND TABLE_TYPE = 'BASE TABLE' AND ENGINE NOT IN ('InnoDB', 'ROCKSDB', 'SEQUENCE') ORDER BY TABLE_NAME")
-		if err != nil {
-			return nil, fmt.Errorf("s3backup: list tables of %q: %w", database, err)
-		}
-		for _, row := range rows {
-			warnings = append(warnings, fmt.Sprintf("table %s.%s is %s: it is not part of the snapshot; convert it to InnoDB", database, row[0], row[1]))
-		}
-	}
-	return warnings, nil
+	return plan, plan.askHistory(ctx, s, facts)
 }
 
 func (p dumpPlan) arguments() []string {
 	// The file with the login comes through a pipe: no password on a command line, in the environment or on disk.
 	args := []string{
 		"--defaults-file=/dev/fd/3", "--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob",
-		"--default-character-set=utf8mb4", "--no-tablespaces",
+		"--default-character-set=utf8mb4", "--no-tablespaces", "--max-allowed-packet=1G",
+		// Under a lock of its own table a row cannot take its default from a sequence.
+		"--skip-add-locks",
+	}
+	if p.history {
+		args = append(args, "--dump-history")
+	}
+	for _, l := range p.left {
+		args = append(args, "--ignore-table="+l.Database+"."+l.Name)
 	}
 	if p.mariaDB {
 		args = append(args, "--skip-ssl")
@@ -155,6 +159,7 @@ func (p dumpPlan) arguments() []string {
 		args = append(args, "--ssl-mode=DISABLED", "--column-statistics=0")
 	}
 	switch {
+	case p.noGTID:
 	case p.binlog && p.mariaDB:
 		args = append(args, "--master-data=2")
 	case p.binlog:
@@ -207,75 +212,6 @@ func (d Dump) run(ctx context.Context, plan dumpPlan, at net.Addr, output io.Wri
 		return fmt.Errorf("s3backup: dump: %s: %w: %s", plan.program, err, said)
 	}
 	return nil
-}
-
-// inSession runs in the dump's own snapshot.
-func (d Dump) inSession(ctx context.Context, a asker, facts *Facts) error {
-	if d.Unmeasured {
-		return nil
-	}
-	if _, err := a.query(ctx, "SAVEPOINT s3backup"); err != nil {
-		return err
-	}
-	m, err := measure(ctx, a, facts.Databases, "ROLLBACK TO SAVEPOINT s3backup")
-	facts.Tables, facts.Objects = m.tables, m.objects
-	facts.Warnings = append(facts.Warnings, m.warnings...)
-	return err
-}
-
-const trailer = "-- Dump completed"
-
-// sqlOutput keeps the beginning and the end of what passes, where the dump programs write down what they did.
-type sqlOutput struct {
-	w          io.Writer
-	head, tail []byte
-}
-
-func (o *sqlOutput) Write(p []byte) (int, error) {
-	const headSize, tailSize = 16 << 10, 8 << 10
-	if room := headSize - len(o.head); room > 0 {
-		o.head = append(o.head, p[:min(room, len(p))]...)
-	}
-	last := p[max(0, len(p)-tailSize):]
-	o.tail = append(o.tail, last...)
-	if len(o.tail) > 2*tailSize {
-		o.tail = append(o.tail[:0], o.tail[len(o.tail)-tailSize:]...)
-	}
-	return o.w.Write(p)
-}
-
-// complete reports whether the very last line is the trailer.
-func (o *sqlOutput) complete() bool {
-	text := bytes.TrimRight(o.tail, "\n")
-	return bytes.HasPrefix(text[bytes.LastIndexByte(text, '\n')+1:], []byte(trailer))
-}
-
-var (
-	positionLine = regexp.MustCompile(`(?m)^-- CHANGE (?:MASTER|REPLICATION SOURCE) TO (?:MASTER|SOURCE)_LOG_FILE='([^'\n]+)', (?:MASTER|SOURCE)_LOG_POS=(\d+);`)
-	mariaDBGTID  = regexp.MustCompile(`(?m)^-- SET GLOBAL gtid_slave_pos='([^'\n]*)';`)
-	mysqlGTID    = regexp.MustCompile(`(?s)SET @@GLOBAL\.GTID_PURGED=(?:/\*!80000 '\+'\*/ )?'([^']*)';`)
-)
-
-func (o *sqlOutput) position(facts *Facts) {
-	line := positionLine.FindSubmatch(o.head)
-	if line == nil {
-		facts.Warnings = append(facts.Warnings, "the dump does not state its position in the binary log")
-		return
-	}
-	offset, err := strconv.ParseUint(string(line[2]), 10, 64)
-	if err != nil {
-		facts.Warnings = append(facts.Warnings, "the dump states an unreadable position: "+string(line[0]))
-		return
-	}
-	p := Position{File: string(line[1]), Offset: offset}
-	for _, pattern := range []*regexp.Regexp{mariaDBGTID, mysqlGTID} {
-		for _, text := range [][]byte{o.head, o.tail} {
-			if gtid := pattern.FindSubmatch(text); gtid != nil {
-				p.GTID = strings.TrimPrefix(strings.ReplaceAll(string(gtid[1]), "\n", ""), "+")
-			}
-		}
-	}
-	facts.Position = &p
 }
 
 // lastLines keeps the end of what a command said.

@@ -129,7 +129,7 @@ func (s *session) putBack(ctx context.Context, database, old string, emit func(E
 			return false, err
 		}
 	}
-	if err := s.createObjects(ctx, database, b.objects); err != nil {
+	if err := s.createObjects(ctx, database, b.objects, emit); err != nil {
 		return false, err
 	}
 	if err := s.exec(ctx, b.defaults); err != nil {
@@ -182,13 +182,22 @@ func (s Server) Unfinished(ctx context.Context, databases ...string) (bool, erro
 
 // unfinished names a database in the middle of an exchange.
 func (s *session) unfinished(ctx context.Context, databases []string) (string, error) {
-	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = "+quoteText(journalName))
+	at, err := s.marked(ctx, journalName, databases)
+	if at == "" || err != nil {
+		return "", err
+	}
+	return leftover.FindStringSubmatch(at)[1], nil
+}
+
+// marked finds a database, left of a restore of one of those named, that holds a certain table.
+func (s *session) marked(ctx context.Context, table string, databases []string) (string, error) {
+	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = "+quoteText(table))
 	if err != nil {
 		return "", fmt.Errorf("s3backup: look for an unfinished restore: %w", err)
 	}
 	for _, row := range rows {
 		if parts := leftover.FindStringSubmatch(row[0]); parts != nil && slices.Contains(databases, parts[1]) {
-			return parts[1], nil
+			return row[0], nil
 		}
 	}
 	return "", nil

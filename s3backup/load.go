@@ -89,6 +89,10 @@ func (l *loader) run(ctx context.Context, st statement) error {
 			return err
 		}
 		text = found[1] + name + text[len(found[0]):]
+	case data:
+		if strings.HasPrefix(text, "CREATE TABLE ") { // keys to other databases of the backup, and their sequences
+			text = requalify(text, l.fresh)
+		}
 	}
 	return l.session.exec(ctx, text)
 }

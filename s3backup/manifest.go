@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 )
 
 // Format is the manifest's format. A change that an older reader would misread gets another number.
 const Format = "siteblocks-backup/1"
 
-// Names of the objects of one backup, under PREFIX SITE/backups/ID/.
-const (
-	manifestName = "manifest.json"
-	verdictName  = "verdict.json"
-)
+// manifestName is the manifest's, under PREFIX SITE/backups/ID/.
+const manifestName = "manifest.json"
+
+// verdictText matches the names of verdicts. Nothing of a backup is ever written over, so that each has a name of its
+// own; without the number it is of a version that knew only one. Of two, the later sorts after the earlier.
+var verdictText = regexp.MustCompile(`^verdict(?:_\d{8}T\d{6}\.\d{3}Z)?\.json$`)
+
+func verdictName(at time.Time) string { return "verdict_" + at.UTC().Format(idTime) + ".json" }
 
 // Manifest describes one backup. It is written last: where there is none, there is no backup.
 type Manifest struct {
@@ -39,6 +43,7 @@ type Manifest struct {
 
 	Tables   []Table   `json:"tables,omitempty"`  // measured within the content's own snapshot
 	Objects  []Objects `json:"objects,omitempty"` // views, triggers and the like, by database
+	Left     []Left    `json:"left,omitempty"`    // out of the backup: no restore brings it back
 	Warnings []string  `json:"warnings,omitempty"`
 }
 
@@ -61,6 +66,22 @@ type Position struct {
 // Content is what a backup holds once it is decrypted and decompressed.
 type Content struct {
 	Bytes int64 `json:"bytes"`
+	// Longest is the longest line, in bytes: the server that takes it in must be allowed packets a little longer. Zero is
+	// unknown.
+	Longest int64 `json:"longest,omitempty"`
+}
+
+// Left is something that the databases have and the backup does not, since the server itself cannot use it any more.
+type Left struct {
+	Kind     string `json:"kind"` // "view"
+	Database string `json:"database"`
+	Name     string `json:"name"`
+	Why      string `json:"why"`              // in the server's words
+	Create   string `json:"create,omitempty"` // its definition, to be mended by hand; empty where the server does not tell it
+}
+
+func (l Left) String() string {
+	return fmt.Sprintf("%s %s.%s is left out of the backup: %s; mend or drop it", l.Kind, l.Database, l.Name, l.Why)
 }
 
 // Object is the one object that holds the content. Its chunks lie one after another and are the parts in which it
@@ -84,6 +105,8 @@ type Table struct {
 	Name     string `json:"name"`
 	Engine   string `json:"engine"`
 	Rows     int64  `json:"rows"`
+	// History reports that the table is versioned by the server: its earlier rows are in the backup, and in Rows.
+	History bool `json:"history,omitempty"`
 	// Checksum is CHECKSUM TABLE's answer ("checksum:…"), or for a table with FLOAT columns, which no SQL dump keeps to
 	// the last bit, one over the values as text ("text:…").
 	Checksum string `json:"checksum"`
@@ -99,6 +122,9 @@ type Objects struct {
 	Triggers int64  `json:"triggers"`
 	Routines int64  `json:"routines"`
 	Events   int64  `json:"events"`
+	// Passing is how many of the events go by themselves once their time has passed: those that are to happen once, or that
+	// have an end. A later restore does not bring them back.
+	Passing int64 `json:"passing,omitempty"`
 }
 
 // Rows is how many rows all tables held.

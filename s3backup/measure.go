@@ -35,15 +35,29 @@ var (
 // comparable makes a session write values and definitions as every other does. A dump program works in UTC, too.
 const comparable = "SET SESSION time_zone = '+00:00', sql_mode = '', sql_quote_show_create = 1"
 
-// measure looks at every table. The statement release, unless empty, follows each: within a snapshot it lets go of
-// the table, for which an ALTER TABLE of somebody else, and all who come after that, may be waiting.
-func measure(ctx context.Context, a asker, databases []string, release string) (measurement, error) {
+// scope is what to measure, and how.
+type scope struct {
+	databases []string
+	at        map[string]string // names that the databases have for now; nil: their own
+	unsafe    bool              // only tables that no transaction covers
+	plain     bool              // not the tables with a history
+	// release, unless empty, follows each table: within a snapshot it lets go of the table, for which an ALTER TABLE of
+	// somebody else, and all who come after that, may be waiting.
+	release string
+}
+
+// measure looks at every table of databases under their own names.
+func measure(ctx context.Context, a asker, databases []string) (measurement, error) {
+	return scope{databases: databases}.measure(ctx, a)
+}
+
+func (s scope) measure(ctx context.Context, a asker) (measurement, error) {
 	var m measurement
 	if _, err := a.query(ctx, comparable); err != nil {
 		return m, fmt.Errorf("s3backup: measure: %w", err)
 	}
-	for _, database := range databases {
-		if err := m.addTables(ctx, a, database, release); err != nil {
+	for _, database := range s.databases {
+		if err := m.addTables(ctx, a, database, s); err != nil {
 			return m, err
 		}
 		objects, err := countObjects(ctx, a, database)
@@ -55,19 +69,27 @@ func measure(ctx context.Context, a asker, databases []string, release string) (
 	return m, nil
 }
 
-func (m *measurement) addTables(ctx context.Context, a asker, database, release string) error {
-	rows, err := a.query(ctx, "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quoteText(database)+
+func (m *measurement) addTables(ctx context.Context, a asker, database string, s scope) error {
+	present := database
+	if s.at != nil {
+		present = s.at[database]
+	}
+	rows, err := a.query(ctx, "SELECT TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quoteText(present)+
 		" AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME")
 	if err != nil {
-		return fmt.Errorf("s3backup: list tables of %q: %w", database, err)
+		return fmt.Errorf("s3backup: list tables of %q: %w", present, err)
 	}
-	floats, err := floatColumns(ctx, a, database)
+	floats, err := floatColumns(ctx, a, present)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		t := Table{Database: database, Name: row[0], Engine: row[1]}
-		err := measureTable(ctx, a, &t, floats[t.Name])
+		t := Table{Database: present, Name: row[0], Engine: row[1], History: row[2] == "SYSTEM VERSIONED"}
+		if s.unsafe && safe(t.Engine) || s.plain && t.History {
+			continue
+		}
+		err := measureTable(ctx, a, &t, floats[t.Name], s.at)
+		t.Database = database
 		switch {
 		case newerThanSnapshot(err):
 			m.warnings = append(m.warnings, fmt.Sprintf("table %s.%s was changed after the snapshot: there is no checksum of it", database, t.Name))
@@ -76,10 +98,10 @@ func (m *measurement) addTables(ctx context.Context, a asker, database, release 
 		default:
 			m.tables = append(m.tables, t)
 		}
-		if release == "" {
+		if s.release == "" {
 			continue
 		}
-		if _, err := a.query(ctx, release); err != nil {
+		if _, err := a.query(ctx, s.release); err != nil {
 			return fmt.Errorf("s3backup: measure table %q of %q: %w", t.Name, database, err)
 		}
 	}
@@ -108,16 +130,26 @@ func floatColumns(ctx context.Context, a asker, database string) (map[string][]s
 	return all, nil
 }
 
-func measureTable(ctx context.Context, a asker, t *Table, floats []string) error {
+// safe reports an engine whose tables a transaction covers.
+func safe(engine string) bool { return engine == "InnoDB" || engine == "ROCKSDB" }
+
+func measureTable(ctx context.Context, a asker, t *Table, floats []string, at map[string]string) error {
 	name := quoteName(t.Database) + "." + quoteName(t.Name)
 	definition, err := one(ctx, a, "SHOW CREATE TABLE "+name, 1)
 	if err != nil {
 		return err
 	}
+	if at != nil {
+		definition = requalify(definition, inverse(at))
+	}
 	definition = columnCharset.ReplaceAllString(autoIncrement.ReplaceAllString(definition, ""), "$1")
 	sum := sha256.Sum256([]byte(definition))
 	t.Definition = hex.EncodeToString(sum[:])
-	rows, err := one(ctx, a, "SELECT COUNT(*) FROM "+name, 0)
+	all := name
+	if t.History {
+		all += " FOR SYSTEM_TIME ALL"
+	}
+	rows, err := one(ctx, a, "SELECT COUNT(*) FROM "+all, 0)
 	if err != nil {
 		return err
 	}
@@ -133,10 +165,13 @@ func measureTable(ctx context.Context, a asker, t *Table, floats []string) error
 		return err
 	}
 	nulls := "CONCAT(ISNULL(" + strings.Join(floats, "), ISNULL(") + "))"
-	checksum, err := one(ctx, a, "SELECT COALESCE(SUM(CRC32(CONCAT_WS('#', "+strings.Join(floats, ", ")+", "+nulls+"))), 0) FROM "+name, 0)
+	checksum, err := one(ctx, a, "SELECT COALESCE(SUM(CRC32(CONCAT_WS('#', "+strings.Join(floats, ", ")+", "+nulls+"))), 0) FROM "+all, 0)
 	t.Checksum = "text:" + checksum
 	return err
 }
+
+// passing is true of an event that goes once its time has passed.
+const passing = "ON_COMPLETION = 'NOT PRESERVE' AND (EVENT_TYPE = 'ONE TIME' OR ENDS IS NOT NULL)"
 
 func countObjects(ctx context.Context, a asker, database string) (Objects, error) {
 	o := Objects{Database: database}
@@ -145,7 +180,8 @@ func countObjects(ctx context.Context, a asker, database string) (Objects, error
 		to   *int64
 	}{
 		{"VIEWS WHERE TABLE_SCHEMA", &o.Views}, {"TRIGGERS WHERE TRIGGER_SCHEMA", &o.Triggers},
-		{"ROUTINES WHERE ROUTINE_SCHEMA", &o.Routines}, {"EVENTS WHERE EVENT_SCHEMA", &o.Events},
+		{"ROUTINES WHERE ROUTINE_SCHEMA", &o.Routines},
+		{"EVENTS WHERE EVENT_SCHEMA", &o.Events}, {"EVENTS WHERE " + passing + " AND EVENT_SCHEMA", &o.Passing},
 	} {
 		text, err := one(ctx, a, "SELECT COUNT(*) FROM information_schema."+count.from+" = "+quoteText(database), 0)
 		if err != nil {
@@ -197,11 +233,18 @@ func differences(want, got measurement, sameVersion bool) []string {
 		counted[o.Database] = o
 	}
 	for _, o := range want.objects {
-		if counted[o.Database] != o {
+		if !o.fits(counted[o.Database]) {
 			note("database %s: views, triggers, routines, events %v, the backup has %v", o.Database, counted[o.Database].counts(), o.counts())
 		}
 	}
 	return all
+}
+
+// fits reports that a restored database has what the backup has. An event whose time has passed is not made any more.
+func (o Objects) fits(got Objects) bool {
+	events := got.Events
+	got.Events, got.Passing = o.Events, o.Passing
+	return o == got && o.Events-o.Passing <= events && events <= o.Events
 }
 
 func (o Objects) counts() [4]int64 { return [4]int64{o.Views, o.Triggers, o.Routines, o.Events} }

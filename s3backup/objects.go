@@ -35,7 +35,10 @@ var objectKinds = []struct {
 }
 
 func (s *session) schemaObjects(ctx context.Context, database string) ([]schemaObject, error) {
-	var all []schemaObject
+	all, err := s.grants(ctx, database)
+	if err != nil {
+		return nil, err
+	}
 	for _, k := range objectKinds {
 		rows, err := s.query(ctx, k.list+quoteText(database)+" ORDER BY 1")
 		if err != nil {
@@ -65,6 +68,9 @@ func (s *session) schemaObjects(ctx context.Context, database string) ([]schemaO
 
 func (s *session) dropObjects(ctx context.Context, objects []schemaObject) error {
 	for _, o := range objects {
+		if o.kind == grantKind {
+			continue // it goes with its routine
+		}
 		if err := s.exec(ctx, "DROP "+o.kind+" IF EXISTS "+quoteName(o.database)+"."+quoteName(o.name)); err != nil {
 			return fmt.Errorf("s3backup: drop %s %q: %w", o.kind, o.name, err)
 		}
@@ -74,7 +80,7 @@ func (s *session) dropObjects(ctx context.Context, objects []schemaObject) error
 
 // createObjects makes again what dropObjects has dropped, as far as it is missing. A view may need another that comes
 // later, so it goes over them again while that helps. Afterwards the database's own collation may be another.
-func (s *session) createObjects(ctx context.Context, database string, objects []schemaObject) error {
+func (s *session) createObjects(ctx context.Context, database string, objects []schemaObject, emit func(Event)) error {
 	there, err := s.schemaObjects(ctx, database)
 	if err != nil {
 		return err
@@ -91,9 +97,23 @@ func (s *session) createObjects(ctx context.Context, database string, objects []
 			return err == nil
 		})
 		if len(refused) == len(missing) {
-			return errors.Join(errs...)
+			return s.giveUp(refused, errs, emit)
 		}
 		missing = refused
+	}
+	return nil
+}
+
+// giveUp names what could not be made again: a view that was broken before, or a grant to an account that is gone, is told
+// with its text and stays away; anything else is an error.
+func (s *session) giveUp(refused []schemaObject, errs []error, emit func(Event)) error {
+	for _, o := range refused {
+		if o.kind != grantKind && o.kind != "VIEW" {
+			return errors.Join(errs...)
+		}
+	}
+	for i, o := range refused {
+		emit(Note{Warning: true, Text: errs[i].Error() + "; it is left out: " + o.create})
 	}
 	return nil
 }

@@ -51,12 +51,12 @@ func (r *relay) close() error {
 	return err
 }
 
-// start relays one connection, and asks in its session once the program has said goodbye.
-func (r *relay) start(ctx context.Context, ask func(context.Context, asker) error) {
-	go func() { r.done <- r.serve(ctx, ask) }()
+// start relays one connection, and asks in its session before the program's first command and once it has said goodbye.
+func (r *relay) start(ctx context.Context, before, after func(context.Context, asker) error) {
+	go func() { r.done <- r.serve(ctx, before, after) }()
 }
 
-func (r *relay) serve(ctx context.Context, ask func(context.Context, asker) error) error {
+func (r *relay) serve(ctx context.Context, before, after func(context.Context, asker) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = r.listener.Close() })
 	defer stop()
 	client, err := r.listener.Accept()
@@ -72,57 +72,97 @@ func (r *relay) serve(ctx context.Context, ask func(context.Context, asker) erro
 	stopBoth := context.AfterFunc(ctx, func() { _ = client.Close(); _ = server.Close() })
 	defer stopBoth()
 
-	answers := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(client, server)
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			_ = client.Close() // the server is gone, which the program learns in no other way
-		}
-		answers <- err
-	}()
-	capabilities, err := forward(server, client)
+	talk := &talk{client: client, server: server}
+	talk.resume()
+	err = talk.forward(func(session *wire) error { return before(ctx, session) })
 	if err != nil {
 		_ = server.Close()
-		<-answers
+		<-talk.answers
 		return err
 	}
-	// Stop relaying answers: the program has all of its own, the next ones are ours.
-	if err := server.SetReadDeadline(time.Unix(1, 0)); err != nil {
+	if err := talk.pause(); err != nil {
 		return err
 	}
-	if err := <-answers; !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("the server ended the dump's session: %w", err)
-	}
-	if err := server.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
-	if capabilities&(capabilityTLS|capabilityCompress) != 0 {
-		return fmt.Errorf("the dump program encrypts or compresses its session")
-	}
-	session := &wire{
-		conn: server, deprecateEOF: capabilities&capabilityDeprecateEOF != 0, queryAttributes: capabilities&capabilityQueryAttributes != 0,
-	}
-	if err := ask(ctx, session); err != nil {
+	if err := after(ctx, talk.session()); err != nil {
 		return err
 	}
 	return writePacket(server, 0, []byte{commandQuit})
 }
 
-// forward relays commands until the program says goodbye, which it keeps to itself. It returns what the two agreed on.
-func forward(server, client net.Conn) (capabilities uint32, err error) {
-	for first := true; ; first = false {
-		sequence, payload, err := readPacket(client)
+// talk is what a dump program and its server say.
+type talk struct {
+	client, server net.Conn
+	capabilities   uint32     // what the two agreed on
+	answers        chan error // has one when answers are not relayed any more
+}
+
+// resume relays answers.
+func (t *talk) resume() {
+	t.answers = make(chan error, 1)
+	go func() {
+		_, err := io.Copy(t.client, t.server)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			_ = t.client.Close() // the server is gone, which the program learns in no other way
+		}
+		t.answers <- err
+	}()
+}
+
+// pause stops relaying answers: the program has all of its own, the next ones are ours.
+func (t *talk) pause() error {
+	if err := t.server.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return err
+	}
+	if err := <-t.answers; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.answers <- err
+		return fmt.Errorf("the server ended the dump's session: %w", err)
+	}
+	return t.server.SetReadDeadline(time.Time{})
+}
+
+func (t *talk) session() *wire {
+	return &wire{
+		conn: t.server, deprecateEOF: t.capabilities&capabilityDeprecateEOF != 0, queryAttributes: t.capabilities&capabilityQueryAttributes != 0,
+	}
+}
+
+// forward relays commands until the program says goodbye, which it keeps to itself. ask is called before the first of
+// them. An error means that answers may still be relayed.
+func (t *talk) forward(ask func(*wire) error) error {
+	greeted, asked := false, false
+	for {
+		sequence, payload, err := readPacket(t.client)
 		if err != nil {
-			return capabilities, fmt.Errorf("the dump program ended its session early: %w", err)
+			return fmt.Errorf("the dump program ended its session early: %w", err)
 		}
-		if first && len(payload) >= 4 {
-			capabilities = binary.LittleEndian.Uint32(payload)
+		if !greeted && len(payload) >= 4 {
+			t.capabilities = binary.LittleEndian.Uint32(payload)
 		}
+		greeted = true
 		if sequence == 0 && len(payload) == 1 && payload[0] == commandQuit {
-			return capabilities, nil
+			return nil
 		}
-		if err := writePacket(server, sequence, payload); err != nil {
-			return capabilities, err
+		if sequence == 0 && !asked {
+			asked = true
+			if err := t.interrupt(ask); err != nil {
+				return err
+			}
+		}
+		if err := writePacket(t.server, sequence, payload); err != nil {
+			return err
 		}
 	}
+}
+
+// interrupt asks in the program's session between two of its commands.
+func (t *talk) interrupt(ask func(*wire) error) error {
+	if t.capabilities&(capabilityTLS|capabilityCompress) != 0 {
+		return fmt.Errorf("the dump program encrypts or compresses its session")
+	}
+	if err := t.pause(); err != nil {
+		return err
+	}
+	err := ask(t.session())
+	t.resume()
+	return err
 }

@@ -59,6 +59,9 @@ func (s Store) Restore(ctx context.Context, which Select, to Target) (Restored, 
 		return Restored{}, err
 	}
 	s.emit(Note{Text: fmt.Sprintf("restore of backup %s, taken %s", m.ID, m.Started.Format(time.RFC3339))})
+	for _, l := range m.Left {
+		s.emit(Note{Warning: true, Text: l.String()})
+	}
 	r := restore{store: s, session: session, manifest: m, to: to}
 	if err := r.run(ctx); err != nil {
 		return Restored{}, err
@@ -86,7 +89,7 @@ func (r *restore) run(ctx context.Context) error {
 	if err == nil {
 		err = r.work(ctx)
 	}
-	_ = r.session.Close() // and with it go the locks that a script left in its middle holds
+	_ = r.session.Close()
 	// ctx may be what ended the work; clearing up gets a chance of its own.
 	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWait+time.Minute)
 	defer cancel()
@@ -122,11 +125,20 @@ func (r *restore) work(ctx context.Context) error {
 		}
 		r.fresh[name], r.old[name] = name+"_sbnew_"+suffix, name+old
 	}
-	loader := &loader{session: r.session, fresh: r.fresh}
-	if err := r.store.load(ctx, r.manifest, loader, "restore"); err != nil {
+	session, err := r.roomy(ctx, r.to.Server.session)
+	if err != nil {
+		return err
+	}
+	loader := &loader{session: session, fresh: r.fresh}
+	err = r.store.load(ctx, r.manifest, loader, "restore")
+	_ = session.Close() // and with it go the locks that a script left in its middle holds
+	if err != nil {
 		return err
 	}
 	if err := r.compareTables(ctx); err != nil {
+		return err
+	}
+	if err := r.checkOutside(ctx); err != nil {
 		return err
 	}
 	return r.swap(ctx, loader.later)
@@ -173,12 +185,15 @@ func (r *restore) compareTables(ctx context.Context) error {
 		r.store.emit(Note{Warning: true, Text: "backup " + m.ID + " holds no checksums; nothing was compared"})
 		return nil
 	}
+	if err := r.checkHistory(); err != nil {
+		return err
+	}
 	// The two flavors, and major versions, compute CHECKSUM TABLE differently.
 	if major(m.Server) != major(r.session.origin) {
 		r.store.emit(Note{Warning: true, Text: fmt.Sprintf("backup %s is from %s, this is %s: checksums are not comparable", m.ID, major(m.Server), major(r.session.origin))})
 		return nil
 	}
-	got, err := measureAs(ctx, r.session, m.Databases, r.fresh)
+	got, err := scope{databases: m.Databases, at: r.fresh}.measure(ctx, r.session)
 	if err != nil {
 		return err
 	}
@@ -189,22 +204,24 @@ func (r *restore) compareTables(ctx context.Context) error {
 	return nil
 }
 
-// measureAs measures databases that have other names for now, and states it under their own.
-func measureAs(ctx context.Context, a asker, databases []string, at map[string]string) (measurement, error) {
-	own := map[string]string{}
-	var present []string
-	for _, name := range databases {
-		own[at[name]] = name
-		present = append(present, at[name])
+// checkHistory refuses a server that takes the present rows of a table with a history for earlier ones: the end of time
+// is another one from MariaDB 11.5 on.
+func (r *restore) checkHistory() error {
+	from, to := r.manifest.Server, r.session.origin
+	for _, t := range r.manifest.Tables {
+		if t.History && longTime(from) != longTime(to) {
+			return fmt.Errorf("s3backup: restore %s: table %s.%s has a history from %s, and %s would take its present rows for earlier ones; restore into %s, and upgrade that",
+				r.manifest.ID, t.Database, t.Name, major(from), major(to), major(from))
+		}
 	}
-	m, err := measure(ctx, a, present, "")
-	for i := range m.tables {
-		m.tables[i].Database = own[m.tables[i].Database]
-	}
-	for i := range m.objects {
-		m.objects[i].Database = own[m.objects[i].Database]
-	}
-	return m, err
+	return nil
+}
+
+// longTime reports a server whose timestamps go beyond 2038.
+func longTime(o Origin) bool {
+	var version, release int
+	_, err := fmt.Sscanf(o.Version, "%d.%d", &version, &release)
+	return err == nil && o.Flavor == "mariadb" && (version > 11 || version == 11 && release >= 5)
 }
 
 func major(o Origin) string {
@@ -226,6 +243,9 @@ func (r *restore) clearUp(ctx context.Context) error {
 
 // recover puts back what an exchange had begun to take out, and drops what restores have left of these databases.
 func (r *restore) recover(ctx context.Context) error {
+	if err := r.session.narrow(ctx, r.manifest.Databases, r.store.emit); err != nil {
+		return err
+	}
 	rows, err := r.session.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
 	if err != nil {
 		return fmt.Errorf("s3backup: restore: list databases: %w", err)
@@ -243,6 +263,9 @@ func (r *restore) recover(ctx context.Context) error {
 		if undone || parts[2] != "kept" {
 			drop = append(drop, row[0])
 		}
+	}
+	if err := r.session.mendKeys(ctx, r.manifest.Databases, r.store.emit); err != nil {
+		return err
 	}
 	for _, name := range drop {
 		if err := r.session.exec(ctx, "DROP DATABASE "+quoteName(name)); err != nil {

@@ -75,7 +75,14 @@ func (s Server) session(ctx context.Context) (*session, error) {
 		return nil, errors.Join(fmt.Errorf("s3backup: connect to %s as %q: %w", c.Addr, c.User, err), db.Close())
 	}
 	open := &session{db: db, conn: conn, address: c.Addr}
-	if err := open.identify(ctx); err != nil {
+	err = open.identify(ctx)
+	if err == nil {
+		_, err = open.query(ctx, "SET NAMES utf8mb4") // a server may be told not to take the client's word for it
+	}
+	if err == nil {
+		err = settle(ctx, open)
+	}
+	if err != nil {
 		return nil, errors.Join(err, open.Close())
 	}
 	return open, nil

@@ -98,6 +98,12 @@ func (p *place) number(t *testing.T, query string) (n int64) {
 	return n
 }
 
+func (p *place) text(t *testing.T, query string) (text string) {
+	t.Helper()
+	require.NoError(t, p.db.QueryRow(query).Scan(&text), query)
+	return text
+}
+
 // guestBook makes the database of a small application, with everything that a dump has to carry.
 func (p *place) guestBook(t *testing.T, rows int) {
 	t.Helper()

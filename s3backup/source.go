@@ -22,5 +22,7 @@ type Facts struct {
 	Position  *Position
 	Tables    []Table
 	Objects   []Objects
+	Left      []Left
+	Longest   int64 // see Content
 	Warnings  []string
 }

@@ -31,6 +31,7 @@ func (r *restore) swap(ctx context.Context, later []string) error {
 }
 
 func (r *restore) exchange(ctx context.Context, moves []move, later []string) error {
+	var grants []schemaObject
 	for _, name := range r.manifest.Databases {
 		there, err := r.session.schemaObjects(ctx, name)
 		if err == nil {
@@ -39,8 +40,15 @@ func (r *restore) exchange(ctx context.Context, moves []move, later []string) er
 		if err != nil {
 			return err
 		}
+		grants = append(grants, slices.DeleteFunc(there, func(o schemaObject) bool { return o.kind != grantKind })...)
 	}
 	if err := r.session.rename(ctx, moves); err != nil {
+		return err
+	}
+	if err := r.pointOutside(ctx); err != nil {
+		return err
+	}
+	if err := r.session.moveDefaults(ctx, r.fresh); err != nil {
 		return err
 	}
 	for _, name := range r.manifest.Databases {
@@ -52,7 +60,15 @@ func (r *restore) exchange(ctx context.Context, moves []move, later []string) er
 			return err
 		}
 	}
-	return r.finish(ctx, later)
+	if err := r.finish(ctx, later); err != nil {
+		return err
+	}
+	for _, o := range grants {
+		if err := r.session.createObject(ctx, o); err != nil {
+			r.store.emit(Note{Warning: true, Text: err.Error()})
+		}
+	}
+	return nil
 }
 
 // finish makes views, triggers, routines and events, and counts them; the tables were compared before.
@@ -67,7 +83,7 @@ func (r *restore) finish(ctx context.Context, later []string) error {
 		if err != nil {
 			return err
 		}
-		if got != want {
+		if !want.fits(got) {
 			return fmt.Errorf("s3backup: restore %s: %w: database %s: views, triggers, routines, events %v, the backup has %v",
 				r.manifest.ID, ErrMismatch, want.Database, got.counts(), want.counts())
 		}
@@ -108,6 +124,31 @@ func (r *restore) moves(ctx context.Context) ([]move, error) {
 		return nil, fmt.Errorf("s3backup: restore %s: %w: it holds no table", r.manifest.ID, ErrCorrupt)
 	}
 	return append(out, in...), nil
+}
+
+// moveDefaults lets defaults of columns that name a sequence name it where it is now. A sequence is named with its
+// database, in a text that the exchange does not touch.
+func (s *session) moveDefaults(ctx context.Context, fresh map[string]string) error {
+	if s.origin.Flavor != "mariadb" {
+		return nil
+	}
+	now := inverse(fresh)
+	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN ("+
+		quoteList(slices.Collect(maps.Keys(fresh)))+") AND COLUMN_DEFAULT LIKE '%_sbnew_%'")
+	if err != nil {
+		return fmt.Errorf("s3backup: restore: list defaults of columns: %w", err)
+	}
+	for _, row := range rows {
+		moved := requalify(row[3], now)
+		if moved == row[3] {
+			continue
+		}
+		table := quoteName(row[0]) + "." + quoteName(row[1])
+		if err := s.exec(ctx, "ALTER TABLE "+table+" ALTER COLUMN "+quoteName(row[2])+" SET DEFAULT ("+moved+")"); err != nil {
+			return fmt.Errorf("s3backup: restore: default of column %q of %s: %w", row[2], table, err)
+		}
+	}
+	return nil
 }
 
 func (s *session) baseTables(ctx context.Context, database string) ([]string, error) {

@@ -120,7 +120,16 @@ func (u *uploader) send(ctx context.Context, n int, data []byte, last bool) chan
 		defer cancel()
 		var err error
 		if n == 0 && last {
-			_, err = u.store.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &u.store.Bucket, Key: &u.key, Body: bytes.NewReader(data), ChecksumSHA256: &checksum})
+			err = u.store.retained(func(mode types.ObjectLockMode, until *time.Time) error {
+				_, err := u.store.S3.PutObject(ctx, &s3.PutObjectInput{
+					Bucket: &u.store.Bucket, Key: &u.key, Body: bytes.NewReader(data), ChecksumSHA256: &checksum, IfNoneMatch: aws.String("*"),
+					ObjectLockMode: mode, ObjectLockRetainUntilDate: until,
+				})
+				return err
+			})
+			if status(err) == http.StatusPreconditionFailed && u.arrived(ctx) {
+				err = nil
+			}
 		} else {
 			err = u.part(ctx, n, data, checksum)
 		}
@@ -134,13 +143,19 @@ func (u *uploader) send(ctx context.Context, n int, data []byte, last bool) chan
 
 func (u *uploader) part(ctx context.Context, n int, data []byte, checksum string) error {
 	if u.id == "" {
-		created, err := u.store.S3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-			Bucket: &u.store.Bucket, Key: &u.key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		err := u.store.retained(func(mode types.ObjectLockMode, until *time.Time) error {
+			created, err := u.store.S3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+				Bucket: &u.store.Bucket, Key: &u.key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+				ObjectLockMode: mode, ObjectLockRetainUntilDate: until,
+			})
+			if err == nil {
+				u.id = aws.ToString(created.UploadId)
+			}
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		u.id = aws.ToString(created.UploadId)
 	}
 	number := aws.Int32(int32(n + 1))
 	out, err := u.store.S3.UploadPart(ctx, &s3.UploadPartInput{
@@ -154,19 +169,22 @@ func (u *uploader) part(ctx context.Context, n int, data []byte, checksum string
 	return nil
 }
 
+// arrived reports that the object is there, from the first try of a retried request.
+func (u *uploader) arrived(ctx context.Context) bool {
+	head, err := u.store.S3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.Bucket, Key: &u.key})
+	return err == nil && aws.ToInt64(head.ContentLength) == u.object.Bytes
+}
+
 func (u *uploader) complete(ctx context.Context) error {
 	if u.id == "" {
 		return nil
 	}
 	_, err := u.store.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.store.Bucket, Key: &u.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
+		IfNoneMatch: aws.String("*"),
 	})
-	if status(err) == http.StatusNotFound {
-		// The first try of a retried request may have arrived.
-		head, headErr := u.store.S3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.Bucket, Key: &u.key})
-		if headErr == nil && aws.ToInt64(head.ContentLength) == u.object.Bytes {
-			return nil
-		}
+	if code := status(err); (code == http.StatusNotFound || code == http.StatusPreconditionFailed) && u.arrived(ctx) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("s3backup: complete s3://%s/%s: %w", u.store.Bucket, u.key, storeError(err))

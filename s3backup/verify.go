@@ -50,7 +50,7 @@ func (s Store) Verify(ctx context.Context, which Select, scratch Scratch) (Verdi
 	if err != nil {
 		return Verdict{}, err
 	}
-	if err := s.write(ctx, s.key(m.ID, verdictName), append(text, '\n')); err != nil {
+	if err := s.create(ctx, s.key(m.ID, verdictName(time.Now())), append(text, '\n')); err != nil {
 		return verdict, err
 	}
 	s.emit(Note{Warning: !verdict.OK, Text: verdict.String()})
@@ -88,7 +88,7 @@ func (s Store) try(ctx context.Context, m Manifest, scratch Scratch) (Verdict, e
 	if err != nil {
 		return v, err
 	}
-	got, err := measure(ctx, session, m.Databases, "")
+	got, err := measure(ctx, session, m.Databases)
 	if err != nil {
 		return v, err
 	}

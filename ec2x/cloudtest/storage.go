@@ -6,11 +6,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 
@@ -158,6 +160,23 @@ func storageServers(t *testing.T, c ec2x.Cloud, site string) {
 	}
 	_, err = server.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: aws.String("servers/1")})
 	requireCode(t, err, "AccessDenied")
+	for i, want := range []string{"", "AccessDenied"} {
+		_, err = server.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: &s.Bucket, Key: aws.String("servers/locked"), Body: strings.NewReader(strings.Repeat("x", 9*(1-i))),
+			ObjectLockMode: types.ObjectLockModeGovernance, ObjectLockRetainUntilDate: aws.Time(time.Now().Add(time.Hour)),
+		})
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		requireCode(t, err, want)
+	}
+	_, err = server.PutObjectRetention(t.Context(), &s3.PutObjectRetentionInput{
+		Bucket: &s.Bucket, Key: aws.String("servers/locked"), BypassGovernanceRetention: aws.Bool(true),
+		Retention: &types.ObjectLockRetention{Mode: types.ObjectLockRetentionModeGovernance, RetainUntilDate: aws.Time(time.Now().Add(time.Minute))},
+	})
+	requireCode(t, err, "AccessDenied")
+	require.Equal(t, "xxxxxxxxx", string(read(t, api, s.Bucket, "servers/locked")))
 	_, err = server.DeleteBucketPolicy(t.Context(), &s3.DeleteBucketPolicyInput{Bucket: &s.Bucket})
 	requireCode(t, err, "AccessDenied")
 	_, err = server.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("another-" + site)})

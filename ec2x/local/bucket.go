@@ -50,7 +50,7 @@ func makeBucket(ctx context.Context, api *s3.Client, s ec2x.Storage) error {
 		}
 		var missing *types.NotFound
 		if errors.As(err, &missing) {
-			_, err = api.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket})
+			_, err = api.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket, ObjectLockEnabledForBucket: aws.Bool(true)})
 			var owned *types.BucketAlreadyOwnedByYou
 			if err == nil || errors.As(err, &owned) {
 				return nil
@@ -85,7 +85,7 @@ func serverPolicy(bucket, account string) (string, error) {
 		{"Allow", who, []string{"s3:ListBucket"}, arn, condition{"StringLike": {"s3:prefix": {"releases/*", "servers/*"}}}},
 		{"Allow", who, []string{"s3:GetBucketLocation", "s3:ListBucketMultipartUploads"}, arn, nil},
 		{"Allow", who, []string{"s3:GetObject", "s3:GetObjectAttributes"}, arn + "/*", nil},
-		{"Allow", who, []string{"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}, arn + "/servers/*", nil},
+		{"Allow", who, []string{"s3:PutObject", "s3:PutObjectRetention", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}, arn + "/servers/*", nil},
 		{"Deny", who, []string{"s3:*"}, arn + "/private/*", nil},
 	}})
 	return string(data), err

@@ -82,6 +82,9 @@ func (c *command) backupNow(ctx context.Context, f backupFlags) error {
 	return c.answer(m, func() {
 		fmt.Fprintf(c.stdout, "%s: %d tables, %d rows, %s in the bucket (%s)\n", m.ID, len(m.Tables), m.Rows(), s3backup.Size(m.Object.Bytes),
 			m.Finished.Sub(m.Started).Round(time.Second/10))
+		for _, l := range m.Left {
+			fmt.Fprintln(c.stdout, l)
+		}
 	})
 }
 
@@ -93,10 +96,14 @@ type listed struct {
 	Bytes    int64     `json:"bytes"` // in the bucket
 	Verified string    `json:"verified"`
 	Problem  string    `json:"problem,omitempty"`
+	Left     []string  `json:"left,omitempty"` // out of the backup
 }
 
 func newListed(e s3backup.Entry) listed {
 	l := listed{ID: e.ID, Started: e.At, Rows: e.Manifest.Rows(), Bytes: e.Manifest.Object.Bytes, Verified: "no"}
+	for _, left := range e.Manifest.Left {
+		l.Left = append(l.Left, left.Kind+" "+left.Database+"."+left.Name)
+	}
 	switch {
 	case e.Problem != nil:
 		l.Problem = e.Problem.Error()
@@ -106,6 +113,18 @@ func newListed(e s3backup.Entry) listed {
 		l.Verified, l.Problem = "bad", strings.Join(e.Verdict.Problems, "; ")
 	}
 	return l
+}
+
+// trouble is what a line of the list says is wrong.
+func (l listed) trouble() string {
+	all := []string{}
+	if l.Problem != "" {
+		all = append(all, l.Problem)
+	}
+	if len(l.Left) > 0 {
+		all = append(all, "without "+strings.Join(l.Left, ", "))
+	}
+	return strings.Join(all, "; ")
 }
 
 func (c *command) backupList(ctx context.Context) error {
@@ -126,7 +145,7 @@ func (c *command) backupList(ctx context.Context) error {
 		t := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "BACKUP\tAGE\tROWS\tSIZE\tVERIFIED\tPROBLEM")
 		for _, l := range all {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, time.Since(l.Started).Round(time.Second), l.Rows, s3backup.Size(l.Bytes), l.Verified, orDash(l.Problem))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, time.Since(l.Started).Round(time.Second), l.Rows, s3backup.Size(l.Bytes), l.Verified, orDash(l.trouble()))
 		}
 		_ = t.Flush()
 	})

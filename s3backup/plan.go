@@ -1,0 +1,109 @@
+package s3backup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// look finds out what a restore would not bring back as it is, and names it.
+func (p *dumpPlan) look(ctx context.Context, s *session, facts *Facts) (err error) {
+	for _, database := range p.names {
+		left, err := s.brokenViews(ctx, database)
+		if err != nil {
+			return err
+		}
+		p.left = append(p.left, left...)
+	}
+	facts.Left = p.left
+	for _, find := range []func(context.Context, []string) ([]string, error){s.unsafeTables, s.crossings, s.passingEvents} {
+		warnings, err := find(ctx, p.names)
+		if err != nil {
+			return err
+		}
+		facts.Warnings = append(facts.Warnings, warnings...)
+	}
+	return nil
+}
+
+// brokenViews are those that the server refuses to show the columns of, where a dump program stops.
+func (s *session) brokenViews(ctx context.Context, database string) ([]Left, error) {
+	rows, err := s.query(ctx, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW' AND TABLE_SCHEMA = "+quoteText(database)+" ORDER BY 1")
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: list views of %q: %w", database, err)
+	}
+	var left []Left
+	for _, row := range rows {
+		name := quoteName(database) + "." + quoteName(row[0])
+		_, err := s.query(ctx, "SHOW FIELDS FROM "+name)
+		var refused *mysql.MySQLError
+		switch {
+		case errors.As(err, &refused):
+			l := Left{Kind: "view", Database: database, Name: row[0], Why: refused.Error()}
+			l.Create, _ = one(ctx, s, "SHOW CREATE VIEW "+name, 1)
+			left = append(left, l)
+		case err != nil:
+			return nil, fmt.Errorf("s3backup: look at view %s: %w", name, err)
+		}
+	}
+	return left, nil
+}
+
+// unsafeTables warns of tables that no transaction covers.
+func (s *session) unsafeTables(ctx context.Context, databases []string) ([]string, error) {
+	var warnings []string
+	for _, database := range databases {
+		rows, err := s.query(ctx, "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quoteText(database)+
+			" AND TABLE_TYPE = 'BASE TABLE' AND ENGINE NOT IN ('InnoDB', 'ROCKSDB') ORDER BY TABLE_NAME")
+		if err != nil {
+			return nil, fmt.Errorf("s3backup: list tables of %q: %w", database, err)
+		}
+		for _, row := range rows {
+			warnings = append(warnings, fmt.Sprintf("table %s.%s is %s: it is not part of the snapshot, and was dumped without a lock; convert it to InnoDB", database, row[0], row[1]))
+		}
+	}
+	return warnings, nil
+}
+
+// passingEvents warns of events that a later restore does not make.
+func (s *session) passingEvents(ctx context.Context, databases []string) ([]string, error) {
+	rows, err := s.query(ctx, "SELECT EVENT_SCHEMA, EVENT_NAME, COALESCE(EXECUTE_AT, ENDS) FROM information_schema.EVENTS WHERE "+passing+
+		" AND EVENT_SCHEMA IN ("+quoteList(databases)+") ORDER BY 1, 2")
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: list events: %w", err)
+	}
+	var warnings []string
+	for _, row := range rows {
+		warnings = append(warnings, fmt.Sprintf("event %s.%s ends at %s: a restore after that does not bring it back, nor does it do what the event did since the backup",
+			row[0], row[1], row[2]))
+	}
+	return warnings, nil
+}
+
+// askHistory finds out whether tables keep their earlier rows, and whether the dump program can dump these.
+func (p *dumpPlan) askHistory(ctx context.Context, s *session, facts *Facts) error {
+	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED' AND TABLE_SCHEMA IN ("+
+		quoteList(p.names)+") ORDER BY 1, 2")
+	if err != nil {
+		return fmt.Errorf("s3backup: list tables with a history: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	help, err := exec.CommandContext(ctx, p.program, "--help").Output()
+	if err != nil {
+		return fmt.Errorf("s3backup: dump: %s --help: %w", p.program, err)
+	}
+	p.history = bytes.Contains(help, []byte("--dump-history"))
+	p.lossy = !p.history
+	for _, row := range rows {
+		if p.lossy {
+			facts.Warnings = append(facts.Warnings, fmt.Sprintf("table %s.%s is versioned by the server, and %s does not dump its earlier rows: they are not in the backup", row[0], row[1], p.program))
+		}
+	}
+	return nil
+}
