@@ -142,7 +142,11 @@ func diesOnce(t *testing.T, s *server) {
 		s.Root(t, "rm -f /var/tmp/dies")
 		a := s.ask(t, tt.method, base+tt.uri)
 		require.Equal(t, tt.status, a.StatusCode, "%s %s: %s", tt.method, tt.uri, a.Text)
-		require.Equal(t, strings.Repeat(tt.method+" "+tt.uri+"\n", tt.asked), s.Root(t, "cat /var/tmp/dies"))
+		asked := tt.method + " " + tt.uri + "\n"
+		if tt.asked == 2 { // a HEAD is asked again as a GET, whose body the visitor does not get
+			asked += http.MethodGet + " " + tt.uri + "\n"
+		}
+		require.Equal(t, asked, s.Root(t, "cat /var/tmp/dies"))
 		if tt.method == http.MethodGet && tt.status == http.StatusOK {
 			require.Equal(t, tt.uri, a.Text)
 		}

@@ -37,6 +37,7 @@ var (
 	hostName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	filePath   = regexp.MustCompile(`^(/[A-Za-z0-9_.@+~-]+)+$`)
 	urlPath    = regexp.MustCompile(`^(/[A-Za-z0-9_.~-]+)+$`)
+	sharedURL  = regexp.MustCompile(`^(/[A-Za-z0-9_.@+~-]+)+/$`)
 	urlPrefix  = regexp.MustCompile(`^(/[A-Za-z0-9_.~-]+)+/$`)
 	headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
@@ -136,7 +137,7 @@ func (c *checker) paths(s Site) {
 		c.path(fmt.Sprintf("CachedPages[%d]", i), d)
 	}
 	for _, prefix := range slices.Sorted(maps.Keys(s.Shared)) {
-		c.that(urlPrefix.MatchString(prefix) && !hidden(prefix), "Shared", prefix,
+		c.that(sharedURL.MatchString(prefix) && !hidden(prefix), "Shared", prefix,
 			"is not a URL prefix between slashes without hidden parts, such as /system/")
 		c.path("Shared["+prefix+"]", s.Shared[prefix])
 	}

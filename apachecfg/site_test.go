@@ -239,7 +239,6 @@ func https(t *testing.T, s *server) {
 	require.Equal(t, uint16(tls.VersionTLS13), a.TLS.Version)
 	require.Equal(t, []string{"max-age=31536000"}, a.Header.Values("Strict-Transport-Security"))
 	require.Equal(t, []string{"max-age=7"}, s.get(t, base+"/says-hsts").Header.Values("Strict-Transport-Security"))
-	t.Run("long bodies", func(t *testing.T) { longBodies(t, s, site) })
 	for _, host := range append([]string{site.Host}, site.Aliases...) {
 		a := s.get(t, fmt.Sprintf("http://%s:%d/a%%2fb?x=1", host, site.HTTP.PublicPort))
 		require.Equal(t, http.StatusPermanentRedirect, a.StatusCode)
@@ -266,6 +265,7 @@ func https(t *testing.T, s *server) {
 		require.NoError(t, apachecfg.Reload(t.Context(), s.Host, site))
 		require.Equal(t, http.StatusOK, s.get(t, base+"/x").StatusCode)
 	})
+	t.Run("long bodies", func(t *testing.T) { longBodies(t, s, site) })
 }
 
 const haproxy = `defaults
