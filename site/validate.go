@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/siteblocks/siteblocks/codedeploy"
@@ -198,6 +199,8 @@ func (v *validation) web(w Web) {
 	h := w.HTTPS
 	v.check(slices.Contains([]HTTPSMode{HTTPOnly, HTTPAndHTTPS, HTTPSRedirect}, h.Mode), "Web.HTTPS.Mode", h.Mode, `is not "", "both" or "redirect"`)
 	v.check((h.CertFile == "") == (h.KeyFile == ""), "Web.HTTPS", h.CertFile+h.KeyFile, "stands alone: CertFile and KeyFile go together")
+	v.check(h.HSTS >= 0 && h.HSTS%time.Second == 0 && h.HSTS <= 10*365*24*time.Hour, "Web.HTTPS.HSTS", h.HSTS, "is not whole seconds within 0 and ten years")
+	v.check(h.Mode != HTTPOnly || h.HSTS == 0, "Web.HTTPS.HSTS", h.HSTS, "is not used: Mode is HTTP only")
 	v.check(h.Mode != HTTPOnly || h.CertFile == "", "Web.HTTPS.CertFile", h.CertFile, "is not used: Mode is HTTP only")
 	if w.PageCache != "-" {
 		cache := w.withDefaults().PageCache
