@@ -36,12 +36,21 @@ func NewBalancer(h sshx.Host, s Site) *Balancer {
 	return &Balancer{Host: h, Name: s.Name, Port: s.Loopback.Port, SecretFile: s.Loopback.SecretFile}
 }
 
-// SecretScript is a script for root that writes a secret into the file once, readable by root and Apache only.
+// SecretConfPath is the file by which Apache knows the secret that lies in the given file, and SecretConf its content.
+// Both files are readable by root only: Apache reads its own before it becomes www-data, so that no link and no bug of
+// a module shows it to a visitor.
+func SecretConfPath(file string) string { return file + ".conf" }
+
+// SecretConf is the content of SecretConfPath. The secret is letters and digits.
+func SecretConf(secret string) string { return "Define " + secretName + " " + quote(secret) + "\n" }
+
+// SecretScript is a script for root that writes a secret into the file once, and what SecretConfPath says beside it.
 func SecretScript(file string) string {
-	f := sshx.Quote(file)
-	return "set -eu\ntest -s " + f + " && exit 0\numask 027\n" +
-		"od -An -N32 -tx1 /dev/urandom | tr -d ' \\n' >" + f + ".new\n" +
-		"chgrp " + User + " " + f + ".new\nmv " + f + ".new " + f + "\n"
+	f, conf := sshx.Quote(file), sshx.Quote(SecretConfPath(file))
+	return "set -eu\numask 077\nif ! [ -s " + f + " ]; then\n" +
+		"od -An -N32 -tx1 /dev/urandom | tr -d ' \\n' >" + f + ".new\nmv " + f + ".new " + f + "\nfi\n" +
+		"chown root:root " + f + "\nchmod 600 " + f + "\n" +
+		"printf 'Define " + secretName + " \"%s\"\\n' \"$(cat " + f + ")\" >" + conf + ".new\nmv " + conf + ".new " + conf + "\n"
 }
 
 // Member is a process as the balancer sees it.

@@ -25,8 +25,8 @@ func (s Site) Check() error {
 	c.within("Maintenance.RetryAfter", s.Maintenance.RetryAfter, time.Second, maxAge)
 	c.that(s.Threads.Processes >= 0 && s.Threads.Processes <= 16, "Threads.Processes", s.Threads.Processes,
 		"is not within 1 and 16")
-	c.that(s.Threads.PerProcess >= 0 && s.Threads.PerProcess <= 64, "Threads.PerProcess", s.Threads.PerProcess,
-		"is not within 1 and 64")
+	c.that(s.Threads.PerProcess >= 0 && s.Threads.PerProcess <= 512, "Threads.PerProcess", s.Threads.PerProcess,
+		"is not within 1 and 512")
 	return errors.Join(c.errs...)
 }
 
@@ -37,6 +37,7 @@ var (
 	hostName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	filePath   = regexp.MustCompile(`^(/[A-Za-z0-9_.@+~-]+)+$`)
 	urlPath    = regexp.MustCompile(`^(/[A-Za-z0-9_.~-]+)+$`)
+	sharedURL  = regexp.MustCompile(`^(/[A-Za-z0-9_.@+~-]+)+/$`)
 	urlPrefix  = regexp.MustCompile(`^(/[A-Za-z0-9_.~-]+)+/$`)
 	headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
@@ -123,10 +124,22 @@ func dots(p string) bool {
 	return slices.ContainsFunc(strings.Split(p, "/"), func(e string) bool { return e == "." || e == ".." })
 }
 
+// hidden tells whether a URL path has a part that visitors never get.
+func hidden(p string) bool {
+	return slices.ContainsFunc(strings.Split(p, "/"), func(e string) bool {
+		return strings.HasPrefix(e, ".") && e != ".well-known"
+	})
+}
+
 func (c *checker) paths(s Site) {
 	c.path("Root", s.Root)
 	for i, d := range s.CachedPages {
 		c.path(fmt.Sprintf("CachedPages[%d]", i), d)
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(s.Shared)) {
+		c.that(sharedURL.MatchString(prefix) && !hidden(prefix), "Shared", prefix,
+			"is not a URL prefix between slashes without hidden parts, such as /system/")
+		c.path("Shared["+prefix+"]", s.Shared[prefix])
 	}
 	optional := func(field, p string) {
 		if p != "" {
@@ -142,7 +155,7 @@ func (c *checker) paths(s Site) {
 	}
 	c.that(s.HealthPath == "" || urlPath.MatchString(s.HealthPath) && !dots(s.HealthPath), "HealthPath", s.HealthPath,
 		"is not a URL path of letters, digits and _.~-, such as /up")
-	c.that(!strings.HasPrefix(s.HealthPath, privatePath), "HealthPath", s.HealthPath, "is Apache's own")
+	c.that(!hidden(s.HealthPath), "HealthPath", s.HealthPath, "has a hidden part, which is answered 404")
 }
 
 func (c *checker) app(s Site) {

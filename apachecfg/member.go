@@ -16,9 +16,6 @@ func (s Site) members() []netip.AddrPort {
 // checked tells whether Apache asks the processes for HealthPath. A load balancer does that by itself.
 func (s Site) checked() bool { return s.HealthPath != "" && !s.App.Proxy.IsValid() }
 
-// capistranoPage is where Capistrano puts the page that it shows during maintenance.
-func (s Site) capistranoPage() string { return s.Root + "/system/maintenance.html" }
-
 func (s Site) memberOptions() string {
 	o := fmt.Sprintf("retry=1 connectiontimeout=2 ttl=%d upgrade=websocket",
 		seconds(or(s.App.IdleTimeout, 10*time.Second)))

@@ -9,6 +9,9 @@ import (
 // within quotes, and has no escape for it.
 const dollar = "SITEBLOCKS_DOLLAR"
 
+// secretName is the name of the Define that stands for the password of the balancer's switches.
+const secretName = "SITEBLOCKS_SECRET"
+
 // quote returns s as one argument of a directive. The caller has refused control bytes.
 func quote(s string) string {
 	s = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `${`, `${`+dollar+`}{`).Replace(s)

@@ -19,8 +19,8 @@ import (
 //go:embed site.conf.tmpl
 var siteTemplate string
 
-//go:embed again.lua
-var againScript string
+//go:embed request.lua
+var requestScript string
 
 var tmpl = template.Must(template.New("site").Funcs(template.FuncMap{"pattern": regexp.QuoteMeta}).Parse(siteTemplate))
 
@@ -28,12 +28,14 @@ var tmpl = template.Must(template.New("site").Funcs(template.FuncMap{"pattern": 
 const (
 	privatePath = "/.apachecfg/"
 	unavailable = privatePath + "unavailable"
-	again       = privatePath + "again"
+	died        = privatePath + "died/"
+	bad         = privatePath + "bad/"
 )
 
+// What the visitor sent, also where it names the site once more (GET http://www.shop.example/x).
 const (
-	rawPath      = `^\S+ (?:[A-Za-z]+://[^/?\s]*)?(/[^?\s]*)`
-	rawPathOfGet = `^(?:GET|HEAD) (?:[A-Za-z]+://[^/?\s]*)?(/[^?\s]*)`
+	rawPath        = `^\S+ (?:[A-Za-z]+://[^/?\s]*)?(/[^?\s]*)`
+	rawTargetOfGet = `^(?:GET|HEAD) (?:[A-Za-z]+://[^/?\s]*)?(/[^?\s]*)\??(\S*)`
 )
 
 // ciphers are those of Mozilla's intermediate recommendation, without finite-field Diffie-Hellman.
@@ -42,31 +44,22 @@ const ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" +
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" +
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
-// forged are the headers by which a visitor could pass for a proxy, or (Proxy) make a program use one, in every
-// spelling that an app reads like the one with dashes.
-var forged = spellings("Forwarded", "Proxy", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port",
-	"X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
-	"X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Request-Start", "X-Client-Ip", "X-Real-Ip", "Client-Ip")
-
-func spellings(names ...string) []string {
-	var all []string
-	for _, name := range names {
-		forms := []string{""}
-		for i, word := range strings.Split(name, "-") {
-			var longer []string
-			for _, form := range forms {
-				if i == 0 {
-					longer = append(longer, word)
-					continue
-				}
-				longer = append(longer, form+"-"+word, form+"_"+word)
-			}
-			forms = longer
-		}
-		all = append(all, forms...)
-	}
-	return all
-}
+// forged are the headers by which a visitor could pass for a proxy or a cloud in front of the site, or (Proxy) make a
+// program use one. request.lua drops their spellings with underscores.
+var forged = []string{"Forwarded", "Forwarded-For", "Proxy", "Proxy-Connection",
+	"X-Forwarded", "X-Forwarded-By", "X-Forwarded-Client-Cert", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Path",
+	"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme",
+	"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Forwarded-User",
+	"X-Original-For", "X-Original-Forwarded-For", "X-Original-Host", "X-Original-Proto", "X-Original-Uri", "X-Original-Url",
+	"X-Rewrite-Url", "X-Host", "X-Script-Name", "Script-Name", "X-Url-Scheme", "X-Scheme", "X-Https", "Front-End-Https",
+	"X-Request-Start", "X-Queue-Start", "X-Sendfile-Type", "X-Accel-Mapping", "X-Accel-Redirect",
+	"Client-Ip", "Real-Ip", "Remote-Addr", "True-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Originating-Ip",
+	"X-ProxyUser-Ip", "X-Real-Ip", "X-Remote-Addr", "X-Remote-Ip", "X-Remote-User", "Remote-User",
+	"CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Ipcountry", "CF-Pseudo-IPv4", "CF-Ray", "CF-Visitor",
+	"CloudFront-Forwarded-Proto", "CloudFront-Viewer-Address", "DO-Connecting-IP", "Fastly-Client-IP", "Fastly-SSL",
+	"Fly-Client-IP", "Fly-Forwarded-Proto", "Akamai-Origin-Hop", "Ali-Cdn-Real-Ip", "Cdn-Src-Ip", "WL-Proxy-Client-IP",
+	"Proxy-Client-IP", "X-Appengine-User-IP", "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Arr-Ssl",
+	"X-Envoy-External-Address", "X-Amz-Cf-Id"}
 
 // Render returns the site's configuration file, for the path that ConfigPath says. Equal sites give equal bytes.
 // The error joins every mistake that Check finds.
@@ -101,22 +94,23 @@ func Edited(file []byte) bool {
 // view is the site with every zero filled in.
 type view struct {
 	Site
-	MaxRequests, RetryAfter         int64
-	HSTS, Timeout                   int64
-	Forged                          []string
-	Dollar, LogWorker               string
-	Checked                         bool
-	Members                         []string
-	MemberOptions, FileCache        string
-	Page, CapistranoPage            string
-	ImmutableDirs                   []string
-	Redirects                       []redirect
-	Serves                          []origin
-	Canonical                       origin
-	Headers                         []header
-	Ciphers, RawPath, RawPathOfGet  string
-	Unavailable, UnavailablePattern string
-	Again, AgainPattern, LuaFile    string
+	MaxRequests, RetryAfter          int64
+	HSTS, Timeout                    int64
+	Forged                           []string
+	Dollar, LogWorker                string
+	Checked                          bool
+	Members                          []string
+	MemberOptions, FileCache         string
+	Page                             string
+	Shared                           []shared
+	ImmutableDirs                    []string
+	Redirects                        []redirect
+	Serves                           []origin
+	Canonical                        origin
+	Headers                          []header
+	Ciphers, RawPath, RawTargetOfGet string
+	Unavailable, Died, LuaFile       string
+	Secret, SecretConf, Bad          string
 }
 
 // origin is a scheme and authority under which the site is served.
@@ -126,6 +120,9 @@ type origin struct {
 	Scheme           string
 	Authority        string
 }
+
+// shared is a directory that stands at a URL prefix.
+type shared struct{ Prefix, Dir string }
 
 type redirect struct {
 	Why   string
@@ -142,21 +139,29 @@ func newView(s Site) view {
 		Site: s, Dollar: dollar, LogWorker: `%{BALANCER_WORKER_NAME}e`, Checked: s.checked(),
 		RetryAfter: seconds(or(s.Maintenance.RetryAfter, 2*time.Minute)), HSTS: seconds(s.HTTPS.HSTS),
 		Timeout: seconds(or(s.App.Timeout, time.Minute)), Forged: forged,
-		FileCache: fileCache(s.FileMaxAge), Page: or(s.Maintenance.Page, s.capistranoPage()),
-		CapistranoPage: s.capistranoPage(), Headers: responseHeaders(s.Headers),
-		Ciphers: ciphers, RawPath: rawPath, RawPathOfGet: rawPathOfGet, LuaFile: LuaPath,
-		Unavailable: unavailable, UnavailablePattern: regexp.QuoteMeta(unavailable),
-		Again: again, AgainPattern: regexp.QuoteMeta(again),
+		FileCache: fileCache(s.FileMaxAge), Page: s.Maintenance.Page, Headers: responseHeaders(s.Headers),
+		Ciphers: ciphers, RawPath: rawPath, RawTargetOfGet: rawTargetOfGet, LuaFile: LuaPath,
+		Unavailable: unavailable, Died: died, Secret: secretName, SecretConf: SecretConfPath(s.Loopback.SecretFile), Bad: bad,
 	}
-	v.Threads = Threads{Processes: or(s.Threads.Processes, 4), PerProcess: or(s.Threads.PerProcess, 50)}
+	v.Threads = Threads{Processes: or(s.Threads.Processes, 8), PerProcess: or(s.Threads.PerProcess, 256)}
 	v.MaxRequests = int64(v.Threads.Processes * v.Threads.PerProcess)
 	v.MaxBody = max(or(s.MaxBody, 100<<20), 0)
 	v.MemberOptions = s.memberOptions()
 	for _, p := range s.members() {
 		v.Members = append(v.Members, memberURL(p))
 	}
+	for _, prefix := range slices.Sorted(maps.Keys(s.Shared)) {
+		v.Shared = append(v.Shared, shared{Prefix: prefix, Dir: s.Shared[prefix]})
+	}
 	for _, p := range s.Immutable {
 		v.ImmutableDirs = append(v.ImmutableDirs, s.Root+strings.TrimSuffix(p, "/"))
+		for _, d := range v.Shared {
+			if below, ok := strings.CutPrefix(p, d.Prefix); ok {
+				v.ImmutableDirs = append(v.ImmutableDirs, strings.TrimSuffix(d.Dir+"/"+below, "/"))
+			} else if strings.HasPrefix(d.Prefix, p) {
+				v.ImmutableDirs = append(v.ImmutableDirs, d.Dir)
+			}
+		}
 	}
 	v.origins()
 	return v

@@ -35,7 +35,7 @@ func allInOne() apachecfg.Site {
 		HealthPath:  "/up",
 		Maintenance: apachecfg.Maintenance{Flag: "/srv/shop/shared/maintenance", Page: "/srv/shop/shared/maintenance.html"},
 		App:         apachecfg.App{Processes: processes()},
-		Loopback:    apachecfg.Loopback{Port: 8088, SecretFile: "/etc/apache2/shop.secret"},
+		Loopback:    apachecfg.Loopback{Port: 88, SecretFile: "/etc/apache2/shop.secret"},
 	}
 }
 

@@ -67,17 +67,17 @@ func preflight(t *testing.T, s *server) {
 	s.write(t, site)
 
 	busy := site
-	busy.Loopback.Port = 3999
-	s.Root(t, "systemd-run --quiet --unit busy /opt/app 3999")
+	busy.Loopback.Port = 999
+	s.Root(t, "systemd-run --quiet --unit busy /opt/app 999")
 	s.write(t, busy)
 	require.Eventually(t, func() bool {
-		c, err := s.Host.Dial(t.Context(), "tcp", "127.0.0.1:3999")
+		c, err := s.Host.Dial(t.Context(), "tcp", "127.0.0.1:999")
 		if err == nil {
 			c.Close()
 		}
 		return err == nil
 	}, 10*time.Second, 50*time.Millisecond)
-	refused(busy, "port 3999 is taken by another program")
+	refused(busy, "port 999 is taken by another program")
 	s.Root(t, "systemctl stop busy")
 
 	secure := s.published(allInOneHTTPS())
@@ -314,7 +314,7 @@ func switches(t *testing.T, s *server, b *apachecfg.Balancer) {
 	require.Equal(t, http.StatusOK, <-slow)
 	require.NoError(t, b.Ready(ctx, busy))
 
-	wrong := &apachecfg.Balancer{Host: s.Host, Name: "shop", Port: 8088, SecretFile: "/root/wrong"}
+	wrong := &apachecfg.Balancer{Host: s.Host, Name: "shop", Port: 88, SecretFile: "/root/wrong"}
 	s.Root(t, "printf wrong >/root/wrong")
 	_, err = wrong.Members(ctx)
 	require.ErrorContains(t, err, "403")

@@ -33,12 +33,17 @@ type Site struct {
 	// FileMaxAge is how long other files may be used without asking again. Zero: 5 minutes. Negative: always ask.
 	FileMaxAge time.Duration
 
+	// Shared are directories outside of the release whose files are served below a URL prefix, such as "/system/":
+	// "/srv/shop/shared/public/system". No link below them is followed, so they are for what the app may write.
+	// Zero: none.
+	Shared map[string]string
+
 	// CachedPages are directories of pages that the app wrote to be served without asking it (Rails page caching).
 	// A GET or HEAD of /books without query is answered from DIR/books, DIR/books.html or DIR/books/index.html
-	// where there is one. Zero: none.
+	// where there is one. Name them by their real path: no link below them is followed. Zero: none.
 	CachedPages []string
 
-	// HealthPath is answered by the app even during maintenance, such as "/up". Apache checks the processes by it
+	// HealthPath, without hidden parts (/.up), is answered by the app even during maintenance, such as "/up". Apache checks the processes by it
 	// too. Zero: no checks beyond connecting.
 	HealthPath string
 
@@ -50,7 +55,8 @@ type Site struct {
 	// these out.
 	Headers map[string]string
 
-	// MaxBody is the longest request body in bytes. Zero: 100 MiB. Negative: no limit.
+	// MaxBody is the longest request body in bytes, whether it says its length or not; a longer one gets 413.
+	// Zero: 100 MiB. Negative: no limit.
 	MaxBody int64
 
 	Loopback Loopback
@@ -83,7 +89,8 @@ type HTTPS struct {
 	Certificate string
 	Key         string
 
-	// HSTS is how long browsers are to remember that Host is reached over HTTPS only. Zero: they are not told.
+	// HSTS is how long browsers are to remember that Host is reached over HTTPS only, such as 365 days. An app that says
+	// so itself is not contradicted. Zero: they are not told.
 	HSTS time.Duration
 }
 
@@ -91,11 +98,10 @@ type HTTPS struct {
 // but HealthPath and files below Immutable answers 503.
 type Maintenance struct {
 	// Flag is the file that switches it on, such as "/srv/shop/shared/maintenance". Zero: none.
-	// Capistrano's convention, ROOT/system/maintenance.html being there, always works.
+	// The app must not be able to write it, else it could switch the site off.
 	Flag string
 
-	// Page is the HTML that is shown where there is no ROOT/system/maintenance.html, also while no process of the app
-	// answers. Zero: Apache's own short text.
+	// Page is the HTML that is shown meanwhile, and while no process of the app answers. Zero: Apache's own short text.
 	Page string
 
 	// RetryAfter tells clients when to ask again. Zero: 2 minutes.
@@ -125,21 +131,24 @@ type App struct {
 // Loopback is a listener on 127.0.0.1 for this machine's own use: HealthPath whatever the host name,
 // /server-status, and the balancer's switches that Balancer uses.
 type Loopback struct {
-	// Port to listen on. Zero: no listener.
+	// Port to listen on, below 1024: any program may take a higher one while Apache is down, and Apache would not
+	// start again. (Docker lets every program take any port unless net.ipv4.ip_unprivileged_port_start is set.)
+	// Zero: no listener.
 	Port uint16
 
-	// SecretFile holds the password of the balancer's switches, readable by root and www-data only, without a
-	// newline. Zero: no switches. Source of a good one: SecretScript.
+	// SecretFile holds the password of the balancer's switches, readable by root only, without a newline; the file
+	// that SecretConfPath names beside it tells Apache. Zero: no switches. Source of both: SecretScript.
 	SecretFile string
 }
 
 // Threads sizes Apache (mpm_event). The number of processes is fixed, since each one that Apache ends when it is
 // quiet cuts the idle connections that it held.
 type Threads struct {
-	// Processes, 1 to 16. Zero: 4.
+	// Processes, 1 to 16. Zero: 8.
 	Processes int
 
-	// PerProcess, 1 to 64. Zero: 50. Requests at one time are Processes × PerProcess.
+	// PerProcess, 1 to 512. Zero: 256. Requests at one time, and visitors who are slow with their greeting, header or
+	// body, are Processes × PerProcess.
 	PerProcess int
 }
 

@@ -28,7 +28,12 @@ func TestOnDebian13(t *testing.T) {
 			require.NoError(t, err)
 			socket(t, c, site.Host)
 		})
+		t.Run("only the site", func(t *testing.T) { onlyTheSite(t, s, base) })
+		t.Run("hidden", func(t *testing.T) { hiddenFiles(t, s, base) })
+		t.Run("links", func(t *testing.T) { links(t, s) })
 	})
+	t.Run("dies", func(t *testing.T) { diesOnce(t, s) })
+	t.Run("slow", func(t *testing.T) { slowVisitors(t, s) })
 	t.Run("quoting", func(t *testing.T) { quoting(t, s) })
 	t.Run("preflight", func(t *testing.T) { preflight(t, s) })
 	t.Run("in flight", func(t *testing.T) { inFlight(t, s) })
@@ -47,6 +52,8 @@ func TestOnDebian12(t *testing.T) {
 	serves(t, s, site, base)
 	t.Run("logs", func(t *testing.T) { logs(t, s, base) })
 	t.Run("in flight", func(t *testing.T) { inFlight(t, s) })
+	t.Run("dies", func(t *testing.T) { diesOnce(t, s) })
+	t.Run("links", func(t *testing.T) { links(t, s) })
 	t.Run("HTTPS", func(t *testing.T) { https(t, s) })
 }
 
@@ -153,13 +160,15 @@ func forwards(t *testing.T, s *server, base string) {
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
 		"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "Forwarded", "Proxy", "X-Real-Ip", "Client-Ip",
 		"X_Forwarded_For", "X_Forwarded-Host", "X-Forwarded_Proto", "x_forwarded_port", "Client_Ip", "CLIENT_IP",
-		"X-Original-Url", "X_Rewrite_Url", "X-Request-Start", "X_Request_Start"} {
+		"X-Original-Url", "X_Rewrite_Url", "X-Request-Start", "X_Request_Start", "True-Client-IP", "TRUE_CLIENT_IP",
+		"CF-Connecting-IP", "cf_visitor", "X-Cluster-Client-IP", "Fastly-Client-IP", "X-Forwarded-Prefix", "X-Script-Name",
+		"x-SCRIPT_name", "Front-End-Https", "X-Url-Scheme", "X-Sendfile-Type", "X-Accel-Mapping", "X-Host"} {
 		forged = append(forged, name, "6.6.6.6")
 	}
-	a := s.get(t, base+"/a%2Fb%3f/%c3%a9//..;/x?q=%26%3F&q", forged...)
+	a := s.get(t, base+"/a%2Fb%3f/%c3%a9//x..;/x?q=%26%3F&q", forged...)
 	require.Equal(t, http.StatusOK, a.StatusCode)
 	require.NotContains(t, a.Text, "6.6.6.6")
-	require.Equal(t, "/a%2Fb%3f/%c3%a9//..;/x?q=%26%3F&q", a.Seen.URI, "the path as the visitor sent it")
+	require.Equal(t, "/a%2Fb%3f/%c3%a9//x..;/x?q=%26%3F&q", a.Seen.URI, "the path as the visitor sent it")
 	want := mustURL(t, base)
 	require.Equal(t, want.Host, a.Seen.Host)
 	require.Equal(t, []string{want.Host}, a.Seen.Header["X-Forwarded-Host"])
@@ -176,11 +185,9 @@ func maintenance(t *testing.T, s *server, base string) {
 		s.Root(t, "rm -f /srv/shop/shared/maintenance /srv/shop/current/public/system/maintenance.html")
 	}
 	defer off()
-	for on, shown := range map[string]string{
-		"touch /srv/shop/shared/maintenance":                                                            "Back soon",
-		"echo '<h1>Back at noon</h1>' >/srv/shop/current/public/system/maintenance.html":                "Back at noon",
-		"cd /srv/shop; echo Tomorrow >current/public/system/maintenance.html; touch shared/maintenance": "Tomorrow",
-	} {
+	s.Root(t, "echo Tomorrow >/srv/shop/current/public/system/maintenance.html")
+	require.NotEmpty(t, s.get(t, base+"/x").Seen.Process, "a file that the app may write switches nothing")
+	for on, shown := range map[string]string{"touch /srv/shop/shared/maintenance": "Back soon"} {
 		s.Root(t, on)
 		for _, path := range []string{"/", "/x?y=1", "/books/1", "/robots.txt", "/system/maintenance.html", "/up/x"} {
 			a := s.get(t, base+path)
@@ -208,7 +215,7 @@ func maintenance(t *testing.T, s *server, base string) {
 func loopbackOnly(t *testing.T, s *server, base string) {
 	out := s.Root(t, `exec 2>&1
 ask() { perl -MIO::Socket::INET -e '
-	$s = IO::Socket::INET->new("127.0.0.1:8088") or die; print $s "GET $ARGV[0] HTTP/1.0\r\nHost: any\r\n$ARGV[1]\r\n\r\n"; print <$s>' "$@"; }
+	$s = IO::Socket::INET->new("127.0.0.1:88") or die; print $s "GET $ARGV[0] HTTP/1.0\r\nHost: any\r\n$ARGV[1]\r\n\r\n"; print <$s>' "$@"; }
 ask /up "X-Forwarded-For: 6.6.6.6"
 ask /server-status?auto "X: 1"
 ask /balancer-manager "X: 1" | head -1
@@ -218,7 +225,7 @@ ask /balancer-manager "X-Secret: " | head -1`)
 	require.Contains(t, out, "ParentServerConfigGeneration")
 	require.Contains(t, out, "HTTP/1.1 403 Forbidden\r\nHTTP/1.1 403 Forbidden")
 	require.NotEmpty(t, s.get(t, base+"/balancer-manager").Seen.Process, "to visitors it is a path of the app")
-	require.Equal(t, "640 root www-data\n", s.Root(t, "stat -c '%a %U %G' /etc/apache2/shop.secret"))
+	require.Equal(t, "600 root\n600 root\n", s.Root(t, "stat -c '%a %U' /etc/apache2/shop.secret /etc/apache2/shop.secret.conf"))
 }
 
 func https(t *testing.T, s *server) {
@@ -230,7 +237,8 @@ func https(t *testing.T, s *server) {
 	a := s.get(t, base+"/x")
 	require.Equal(t, "HTTP/2.0", a.Proto)
 	require.Equal(t, uint16(tls.VersionTLS13), a.TLS.Version)
-	require.Equal(t, "max-age=31536000", a.Header.Get("Strict-Transport-Security"))
+	require.Equal(t, []string{"max-age=31536000"}, a.Header.Values("Strict-Transport-Security"))
+	require.Equal(t, []string{"max-age=7"}, s.get(t, base+"/says-hsts").Header.Values("Strict-Transport-Security"))
 	for _, host := range append([]string{site.Host}, site.Aliases...) {
 		a := s.get(t, fmt.Sprintf("http://%s:%d/a%%2fb?x=1", host, site.HTTP.PublicPort))
 		require.Equal(t, http.StatusPermanentRedirect, a.StatusCode)
@@ -257,6 +265,7 @@ func https(t *testing.T, s *server) {
 		require.NoError(t, apachecfg.Reload(t.Context(), s.Host, site))
 		require.Equal(t, http.StatusOK, s.get(t, base+"/x").StatusCode)
 	})
+	t.Run("long bodies", func(t *testing.T) { longBodies(t, s, site) })
 }
 
 const haproxy = `defaults

@@ -107,9 +107,11 @@ type Storage struct {
 
 	Credentials aws.CredentialsProvider // for this program
 
-	// ServerCredentials are for the site's servers. They list the bucket, read all of it but what is below "private/",
-	// write below "servers/" only, and delete nothing: whoever breaks into a server takes away no backup, changes no
-	// release, and reads no operator's key.
+	// ServerCredentials are for the site's servers. They list what is below "releases/" and "servers/", read all of the
+	// bucket but what is below "private/", write below "servers/" only, and delete nothing: whoever breaks into a server
+	// takes away no backup, changes no release, and reads no operator's key, nor its name. What they write under the
+	// bucket's object lock (s3:PutObjectRetention, in governance mode) they do not write over either; on Amazon's S3 the
+	// bucket must be made with it.
 	// Zero means that the servers have their own (an instance profile).
 	ServerCredentials aws.Credentials
 }

@@ -65,8 +65,9 @@ func (a Account) host() string {
 }
 
 // Ensure makes the account and its database what a says and returns what it changed, in words without the password;
-// nothing where nothing differed. What the account may do beyond a is taken from it, accounts of its name that come
-// from other hosts are dropped, and nothing that it keeps is interrupted meanwhile. db must be a login that may create
+// nothing where nothing differed. What the account may do beyond a is taken from it, and from everybody what MariaDB
+// grants to PUBLIC; accounts of its name that come from other hosts are dropped. Nothing that the account keeps is
+// interrupted meanwhile. db must be a login that may create
 // accounts.
 func Ensure(ctx context.Context, db *sql.DB, a Account) ([]string, error) {
 	return ensure(ctx, db, a, false)
@@ -104,7 +105,7 @@ type ensurer struct {
 }
 
 func (e *ensurer) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{e.database, e.login, e.grants, e.namesakes} {
+	for _, step := range []func(context.Context) error{e.database, e.login, e.grants, e.namesakes, e.everybody} {
 		if err := step(ctx); err != nil {
 			text := err.Error()
 			if secret := string(e.account.Password); strings.Contains(text, secret) {
@@ -187,21 +188,9 @@ func (e *ensurer) grants(ctx context.Context) error {
 // namesakes drops the accounts of this name that come from elsewhere: the server takes them for others, with passwords
 // and rights of their own.
 func (e *ensurer) namesakes(ctx context.Context) error {
-	rows, err := e.conn.QueryContext(ctx, "SELECT Host FROM mysql.user WHERE User = ? AND Host <> ? ORDER BY Host", e.account.Name, e.account.host())
+	hosts, err := e.texts(ctx, "list accounts", "SELECT Host FROM mysql.user WHERE User = ? AND Host <> ? ORDER BY Host", e.account.Name, e.account.host())
 	if err != nil {
-		return fmt.Errorf("list accounts: %w", err)
-	}
-	defer rows.Close()
-	var hosts []string
-	for rows.Next() {
-		var host string
-		if err := rows.Scan(&host); err != nil {
-			return fmt.Errorf("list accounts: %w", err)
-		}
-		hosts = append(hosts, host)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("list accounts: %w", err)
+		return err
 	}
 	for _, host := range hosts {
 		quoted, err := quoteText(host)
@@ -214,4 +203,50 @@ func (e *ensurer) namesakes(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// everybody takes back what MariaDB grants to PUBLIC, which the account has as well.
+func (e *ensurer) everybody(ctx context.Context) error {
+	if e.version.Flavor == MySQL {
+		return nil
+	}
+	lines, err := e.texts(ctx, "list privileges of PUBLIC", "SHOW GRANTS FOR PUBLIC")
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		what, granted := strings.CutPrefix(line, "GRANT ")
+		what, further := strings.CutSuffix(what, " WITH GRANT OPTION")
+		what, public := strings.CutSuffix(what, " TO PUBLIC")
+		if !granted || !public || strings.HasPrefix(what, "USAGE ON ") && !further {
+			continue
+		}
+		if further {
+			what = strings.Replace(what, " ON ", ", GRANT OPTION ON ", 1)
+		}
+		if err := e.exec(ctx, "revoke "+what+" from everybody", "REVOKE "+what+" FROM PUBLIC"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// texts reads rows of one column.
+func (e *ensurer) texts(ctx context.Context, do, query string, args ...any) (all []string, err error) {
+	rows, err := e.conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", do, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, fmt.Errorf("%s: %w", do, err)
+		}
+		all = append(all, text)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", do, err)
+	}
+	return all, nil
 }

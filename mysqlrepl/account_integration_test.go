@@ -66,6 +66,12 @@ func TestEnsure(t *testing.T) {
 		} {
 			require.Contains(t, strings.Join(found, "\n"), part)
 		}
+		if flavor == mysqlrepl.MariaDB {
+			require.Contains(t, found, "revoke SELECT, GRANT OPTION ON `shopXprod`.* from everybody")
+			require.Contains(t, found, "revoke FILE ON *.* from everybody")
+		} else {
+			require.Contains(t, found, "discard the old password of 'shop'@'localhost'")
+		}
 		again, err := mysqlrepl.Check(ctx, s.db, account)
 		require.NoError(t, err)
 		require.Equal(t, found, again, "a check changes nothing")
@@ -108,7 +114,8 @@ func surplus(t *testing.T, db *sql.DB, flavor mysqlrepl.Flavor) {
 		exec1(t, db, "ALTER USER 'shop'@'localhost' IDENTIFIED BY 'an-older-password' RETAIN CURRENT PASSWORD", "GRANT SYSTEM_VARIABLES_ADMIN ON *.* TO 'shop'@'localhost'")
 		return
 	}
-	exec1(t, db, "GRANT READ_ONLY ADMIN, SUPER ON *.* TO 'shop'@'localhost'")
+	exec1(t, db, "GRANT READ_ONLY ADMIN, SUPER ON *.* TO 'shop'@'localhost'", "GRANT FILE ON *.* TO PUBLIC",
+		"GRANT SELECT ON shopXprod.* TO PUBLIC WITH GRANT OPTION")
 }
 
 func TestDetectStopsWithItsContext(t *testing.T) {

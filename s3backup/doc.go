@@ -16,7 +16,7 @@
 //
 //	PREFIX SITE/backups/20261124T015512.345Z-1a2b3c/dump.sql.zst.age   the content (dump.sql.zst without recipients)
 //	PREFIX SITE/backups/20261124T015512.345Z-1a2b3c/manifest.json      written last, by a conditional put
-//	PREFIX SITE/backups/20261124T015512.345Z-1a2b3c/verdict.json       what the last Verify found
+//	PREFIX SITE/backups/20261124T015512.345Z-1a2b3c/verdict_20261124T043000.120Z.json   what a Verify found; the last one counts
 //
 // Where there is no manifest there is no backup: an interrupted run is invisible, and a later one sweeps it. The
 // manifest is for people too; its fields are those of Manifest:
@@ -27,7 +27,7 @@
 //	  "kind": "sql", "tool": "mariadb-dump from 11.8.9-MariaDB, client 10.19; siteblocks/s3backup (devel)",
 //	  "server": {"flavor": "mariadb", "version": "11.8.9-MariaDB", "host": "db-1", "id": 1},
 //	  "databases": ["shop"], "position": {"file": "binlog.000004", "offset": 4711, "gtid": "0-1-97"},
-//	  "content": {"bytes": 36300000}, "compression": "zstd", "encryption": "age", "recipients": ["age1…"],
+//	  "content": {"bytes": 36300000, "longest": 1046528}, "compression": "zstd", "encryption": "age", "recipients": ["age1…"],
 //	  "object": {
 //	    "name": "dump.sql.zst.age", "bytes": 9718176, "sha256": "9f86…",
 //	    "chunks": [{"bytes": 8388608, "sha256": "60f3…"}, {"bytes": 1329568, "sha256": "fd61…"}]
@@ -52,6 +52,36 @@
 // whose checksums are not the snapshot's. After any error, and after a kill at any moment, the backups that were there
 // are listed and unharmed, and a database that was to be replaced is as it was, or is put back by the next Restore.
 //
+// # What a restore changes
+//
+// What was verified good restores, into the server it came from and into one that has nothing of it; what would be
+// different is named when the backup is made:
+//
+//   - A view that its server cannot use any more, or that it refuses to show, is left out, with its definition in the
+//     manifest (Left). The rest is backed up.
+//   - A foreign key that leads out of the backup stays, though where there is no such table it refuses new rows. One that
+//     leads into it from a database that stays leads to the new table afterwards; Restore refuses, before it changes
+//     anything, where rows would find nothing there.
+//   - An event that is to happen once, or that has an end, is gone once that time has passed.
+//   - Tables of MyISAM, Aria, MEMORY and other engines without transactions are no part of the snapshot, and are dumped
+//     without a lock. They are compared if nobody wrote to them meanwhile.
+//   - A row that takes a statement of more than a gigabyte, which a value of half a gigabyte does, cannot be restored.
+//   - Of a table WITH SYSTEM VERSIONING the earlier rows are in the backup, unless the dump program cannot dump them
+//     (MariaDB's can from 10.11). They go into a server of the same kind: MariaDB 11.5 counts time otherwise than 11.4.
+//
+// Limits that a server sets its sessions, its sql_mode and its max_allowed_packet change nothing: the sessions of a dump and
+// of a restore are set as these need them. For a row longer than max_allowed_packet Restore raises that for the moment in
+// which it connects. Rights on tables, columns and routines of a database that is replaced stay.
+//
+// # Who may delete
+//
+// Nothing of a backup is ever written over: each object is created by a conditional put. That keeps an honest machine from
+// it. Store.Retain has the store refuse it to anybody: the bucket must be made with object lock; an operator who prunes
+// needs s3:BypassGovernanceRetention, which no server has. A policy of the bucket does a part of it on Amazon's S3, where
+// the lock is not wanted: Deny s3:PutObject unless Condition {"Null": {"s3:if-none-match": "false"}}, for the servers' role.
+// Neither keeps whoever has a server's credentials from adding backups that are false. The list shows which were verified,
+// and Find says so where an older one was and the newest was not.
+//
 // # What it costs
 //
 // 461 MB of SQL (2,330,000 rows) on a busy machine of two cores, MariaDB 10.11, all in one run. CPU is that of what stands
@@ -68,7 +98,6 @@
 //
 // # What it does not do
 //
-// Accounts are not in a backup: they are configuration. Tables of MyISAM, Aria and other engines without
-// transactions are dumped, with a warning, but are not part of the snapshot. A manifest is not signed: whoever may write
-// to the bucket can replace a backup whole, which credentials that may not overwrite and a bucket with versions prevent.
+// Accounts are not in a backup: they are configuration. A manifest is not signed: that nobody has written over it is the
+// store's business, see Retain.
 package s3backup

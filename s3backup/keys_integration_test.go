@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/siteblocks/siteblocks/s3backup"
@@ -162,7 +164,7 @@ func TestServerWritesOver(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, second.ID, entry.ID)
 	require.Equal(t, []string{"warning: backup " + second.ID + " was never verified; the newest that was is " + first.ID}, said)
-	p.put(t, p.key(second, second.Object.Name), nil)
+	p.put(t, p.key(second, second.Object.Name), nil) // as the zero value of Retain allows
 	entries, err := p.store.List(t.Context())
 	require.NoError(t, err)
 	require.ErrorIs(t, entries[1].Problem, s3backup.ErrCorrupt)
@@ -170,4 +172,24 @@ func TestServerWritesOver(t *testing.T) {
 	entry, err = p.store.Find(t.Context(), s3backup.Select{})
 	require.NoError(t, err)
 	require.Equal(t, first.ID, entry.ID)
+
+	// The store's own lock keeps that from being done, until Prune goes past it.
+	p.store.Retain = time.Hour
+	third, err := p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+	for _, name := range []string{third.Object.Name, "manifest.json"} {
+		key := p.key(third, name)
+		_, err = p.store.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &p.store.Bucket, Key: &key, Body: strings.NewReader("")})
+		require.ErrorContains(t, err, "AccessDenied", name)
+		_, err = p.store.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &p.store.Bucket, Key: &key})
+		require.ErrorContains(t, err, "AccessDenied", name)
+	}
+	_, err = p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+	p.store.Keep = s3backup.Retention{Last: 1, Unverified: true}
+	_, err = p.store.Prune(t.Context())
+	require.NoError(t, err)
+	entries, err = p.store.List(t.Context())
+	require.NoError(t, err)
+	require.False(t, slices.ContainsFunc(entries, func(e s3backup.Entry) bool { return e.ID == third.ID }))
 }

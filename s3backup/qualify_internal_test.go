@@ -108,3 +108,15 @@ func TestObjectThatWasWrittenOver(t *testing.T) {
 	require.ErrorIs(t, contents{}.check("k", m), ErrCorrupt)
 	require.ErrorContains(t, contents{bytes: map[string]int64{"k": 0}}.check("k", m), "0 bytes, the manifest says 7")
 }
+
+func TestHistoryOfAnotherTime(t *testing.T) {
+	m := Manifest{Server: Origin{Flavor: "mariadb", Version: "10.11.19-MariaDB"}, Tables: []Table{{Database: "a", Name: "v", History: true}}}
+	for version, want := range map[string]string{"10.11.6-MariaDB": "", "11.4.2-MariaDB": "", "11.8.9-MariaDB": "table a.v has a history", "12.0.1-MariaDB": "table a.v has a history"} {
+		r := restore{manifest: m, session: &session{origin: Origin{Flavor: "mariadb", Version: version}}}
+		if want == "" {
+			require.NoError(t, r.checkHistory(), version)
+			continue
+		}
+		require.ErrorContains(t, r.checkHistory(), want, version)
+	}
+}

@@ -199,6 +199,9 @@ func (r *restore) compareTables(ctx context.Context) error {
 		r.store.emit(Note{Warning: true, Text: "backup " + m.ID + " holds no checksums; nothing was compared"})
 		return nil
 	}
+	if err := r.checkHistory(); err != nil {
+		return err
+	}
 	// The two flavors, and major versions, compute CHECKSUM TABLE differently.
 	if major(m.Server) != major(r.session.origin) {
 		r.store.emit(Note{Warning: true, Text: fmt.Sprintf("backup %s is from %s, this is %s: checksums are not comparable", m.ID, major(m.Server), major(r.session.origin))})
@@ -213,6 +216,26 @@ func (r *restore) compareTables(ctx context.Context) error {
 		return fmt.Errorf("s3backup: restore %s: %w: %s", m.ID, ErrMismatch, strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// checkHistory refuses a server that takes the present rows of a table with a history for earlier ones: the end of time
+// is another one from MariaDB 11.5 on.
+func (r *restore) checkHistory() error {
+	from, to := r.manifest.Server, r.session.origin
+	for _, t := range r.manifest.Tables {
+		if t.History && longTime(from) != longTime(to) {
+			return fmt.Errorf("s3backup: restore %s: table %s.%s has a history from %s, and %s would take its present rows for earlier ones; restore into %s, and upgrade that",
+				r.manifest.ID, t.Database, t.Name, major(from), major(to), major(from))
+		}
+	}
+	return nil
+}
+
+// longTime reports a server whose timestamps go beyond 2038.
+func longTime(o Origin) bool {
+	var version, release int
+	_, err := fmt.Sscanf(o.Version, "%d.%d", &version, &release)
+	return err == nil && o.Flavor == "mariadb" && (version > 11 || version == 11 && release >= 5)
 }
 
 func major(o Origin) string {

@@ -14,6 +14,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 )
 
@@ -75,10 +76,28 @@ func (s Store) read(ctx context.Context, key string) ([]byte, error) {
 	return text, nil
 }
 
+// retained writes an object under the store's object lock, and without it where the bucket has none.
+func (s Store) retained(put func(mode types.ObjectLockMode, until *time.Time) error) error {
+	if s.Retain == 0 {
+		return put("", nil)
+	}
+	err := put(types.ObjectLockModeGovernance, aws.Time(time.Now().Add(s.Retain)))
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() != "InvalidRequest" {
+		return err
+	}
+	s.emit(Note{Warning: true, Text: "bucket " + s.Bucket + " has no object lock: whoever has this machine's credentials can write over its backups"})
+	return put("", nil)
+}
+
 // create writes a small object that must not be there yet.
 func (s Store) create(ctx context.Context, key string, text []byte) error {
-	_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &s.Bucket, Key: &key, Body: bytes.NewReader(text), IfNoneMatch: aws.String("*"), ContentType: aws.String("application/json"),
+	err := s.retained(func(mode types.ObjectLockMode, until *time.Time) error {
+		_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &s.Bucket, Key: &key, Body: bytes.NewReader(text), IfNoneMatch: aws.String("*"), ContentType: aws.String("application/json"),
+			ObjectLockMode: mode, ObjectLockRetainUntilDate: until,
+		})
+		return err
 	})
 	if status(err) == http.StatusPreconditionFailed {
 		// The first try of a retried request may have arrived.
@@ -93,7 +112,11 @@ func (s Store) create(ctx context.Context, key string, text []byte) error {
 }
 
 func (s Store) remove(ctx context.Context, key string) error {
-	if _, err := s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key}); err != nil {
+	_, err := s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key})
+	if status(err) == http.StatusForbidden && s.Retain > 0 {
+		_, err = s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key, BypassGovernanceRetention: aws.Bool(true)})
+	}
+	if err != nil {
 		return fmt.Errorf("s3backup: delete s3://%s/%s: %w", s.Bucket, key, storeError(err))
 	}
 	return nil

@@ -34,6 +34,11 @@ type Store struct {
 
 	// Keep says what Prune leaves. The zero value deletes nothing.
 	Keep Retention
+	// Retain is how long the store itself keeps what a backup consists of from being deleted or written over, from when it
+	// was written: by its object lock, in governance mode. It holds against whoever has the credentials that backups are
+	// made with (s3:PutObject and s3:PutObjectRetention); Prune goes past it with s3:BypassGovernanceRetention. A bucket
+	// that was made without object lock takes the backup, with a warning. Zero asks for nothing.
+	Retain time.Duration
 	// Every is how often backups are meant to be made, for Status. Zero is 10 minutes.
 	Every time.Duration
 	// ShrinkLimit refuses a backup whose content lost more than this share against the one before it, between 0 and 1.
@@ -68,6 +73,9 @@ func (s Store) Validate() error {
 	}
 	if s.ShrinkLimit < 0 || s.ShrinkLimit > 1 {
 		refuse("shrink limit %v is not within 0 and 1", s.ShrinkLimit)
+	}
+	if s.Retain < 0 {
+		refuse("retain %s is negative", s.Retain)
 	}
 	if s.Every < 0 {
 		refuse("interval %s is negative", s.Every)

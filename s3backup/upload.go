@@ -120,7 +120,13 @@ func (u *uploader) send(ctx context.Context, n int, data []byte, last bool) chan
 		defer cancel()
 		var err error
 		if n == 0 && last {
-			_, err = u.store.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &u.store.Bucket, Key: &u.key, Body: bytes.NewReader(data), ChecksumSHA256: &checksum, IfNoneMatch: aws.String("*")})
+			err = u.store.retained(func(mode types.ObjectLockMode, until *time.Time) error {
+				_, err := u.store.S3.PutObject(ctx, &s3.PutObjectInput{
+					Bucket: &u.store.Bucket, Key: &u.key, Body: bytes.NewReader(data), ChecksumSHA256: &checksum, IfNoneMatch: aws.String("*"),
+					ObjectLockMode: mode, ObjectLockRetainUntilDate: until,
+				})
+				return err
+			})
 			if status(err) == http.StatusPreconditionFailed && u.arrived(ctx) {
 				err = nil
 			}
@@ -137,13 +143,19 @@ func (u *uploader) send(ctx context.Context, n int, data []byte, last bool) chan
 
 func (u *uploader) part(ctx context.Context, n int, data []byte, checksum string) error {
 	if u.id == "" {
-		created, err := u.store.S3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-			Bucket: &u.store.Bucket, Key: &u.key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		err := u.store.retained(func(mode types.ObjectLockMode, until *time.Time) error {
+			created, err := u.store.S3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+				Bucket: &u.store.Bucket, Key: &u.key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+				ObjectLockMode: mode, ObjectLockRetainUntilDate: until,
+			})
+			if err == nil {
+				u.id = aws.ToString(created.UploadId)
+			}
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		u.id = aws.ToString(created.UploadId)
 	}
 	number := aws.Int32(int32(n + 1))
 	out, err := u.store.S3.UploadPart(ctx, &s3.UploadPartInput{

@@ -29,7 +29,8 @@ type Backup struct {
 }
 
 const (
-	backupPrefix = "servers/" // of the bucket: where servers may write
+	backupRetain = 400 * 24 * time.Hour // no server writes over a backup for so long
+	backupPrefix = "servers/"           // of the bucket: where servers may write
 	backupLock   = "/run/siteblocks-backup.lock"
 	// restoringFlag is there from the moment when a restore stops the application until it runs again.
 	restoringFlag = "/etc/siteblocks/restoring"
@@ -93,7 +94,7 @@ func (s Site) backupStore(client *s3.Client, bucket string, key Secret) (s3backu
 		return s3backup.Store{}, errors.New("site: the key of the backups cannot be read") // the cause would print it
 	}
 	return s3backup.Store{
-		S3: client, Bucket: bucket, Prefix: backupPrefix, Site: s.Name, Keep: b.Keep, Every: b.Every,
+		S3: client, Bucket: bucket, Prefix: backupPrefix, Site: s.Name, Keep: b.Keep, Every: b.Every, Retain: backupRetain,
 		Recipients: []age.Recipient{identity.Recipient()}, Identities: []age.Identity{identity},
 	}, nil
 }

@@ -23,7 +23,7 @@ const (
 
 	deployUser = "deploy" // owns the code
 	appUser    = "app"    // runs it, and may write only to the linked directories
-	statusPort = 8089     // Apache's own listener on loopback: health path, balancer
+	statusPort = 89       // Apache's own listener on loopback: health path, balancer; only root can take it
 )
 
 // root is where the application's releases lie, as Capistrano has it by default.

@@ -13,7 +13,7 @@ import (
 	"github.com/siteblocks/siteblocks/site/provision"
 )
 
-// Plan is what Up would do, in the order in which it would happen.
+// Plan is what Up would do, in the order in which it would happen. Its String and its JSON say the same.
 type Plan struct {
 	// Assumed says what could not be looked at; the plan is for a site that is not there yet. Empty: all was seen.
 	Assumed string     `json:"assumed,omitempty"`

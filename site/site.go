@@ -94,6 +94,10 @@ type HTTPS struct {
 	// authority, which browsers do not trust.
 	CertFile string
 	KeyFile  string
+
+	// HSTS is how long browsers are to remember that the site is reached over HTTPS only, in whole seconds, such as 365
+	// days. It cannot be taken back before. Zero: they are not told.
+	HSTS time.Duration
 }
 
 // HTTPSMode is how HTTP and HTTPS go together.

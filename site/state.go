@@ -241,10 +241,12 @@ func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 	}
 	config.Links = append(config.Links, provision.Link{Path: apachecfg.EnabledPath(s.Name), Target: apachecfg.ConfigPath(s.Name)})
 	steps := []provision.Step{
-		provision.File{Path: balancerKey, Secret: in.Secrets.BalancerSecret, Group: apachecfg.User, Mode: 0o640},
+		provision.File{Path: balancerKey, Secret: in.Secrets.BalancerSecret, Mode: 0o600},
+		provision.File{Path: apachecfg.SecretConfPath(balancerKey), Secret: Secret(apachecfg.SecretConf(string(in.Secrets.BalancerSecret))), Mode: 0o600},
+		provision.File{Path: apachecfg.DropInPath, Content: apachecfg.DropIn},
 		provision.File{Path: unavailablePath, Content: unavailablePage},
 	}
-	reload := []string{"config:apache2"}
+	reload := []string{"config:apache2", apachecfg.SecretConfPath(balancerKey)}
 	if conf.HTTPS.Port != 0 {
 		steps = append(steps,
 			provision.File{Path: certPath, Content: in.Secrets.Certificate.Cert},
@@ -263,7 +265,8 @@ func (s Site) apache(host ec2x.Server) apachecfg.Site {
 	c := apachecfg.Site{
 		Name: s.Name, Host: addr.host, Aliases: s.Aliases,
 		HTTP:        apachecfg.HTTP{Port: 80, PublicPort: addr.http, RedirectToHTTPS: web.HTTPS.Mode == HTTPSRedirect},
-		Root:        path.Join(s.root(), "current", "public"),
+		Root:        s.public(""),
+		Shared:      map[string]string{},
 		Immutable:   []string{"/assets/"},
 		HealthPath:  app.Health,
 		Maintenance: apachecfg.Maintenance{Flag: s.maintenanceFlag(), Page: unavailablePath},
@@ -274,15 +277,30 @@ func (s Site) apache(host ec2x.Server) apachecfg.Site {
 		c.Aliases = append([]string{s.Domain}, s.Aliases...)
 	}
 	if web.PageCache != "-" {
-		c.CachedPages = []string{path.Join(c.Root, web.PageCache)}
+		c.CachedPages = []string{s.public(web.PageCache)}
 	}
 	if web.HTTPS.Mode != HTTPOnly {
-		c.HTTPS = apachecfg.HTTPS{Port: 443, PublicPort: addr.https, Certificate: certPath, Key: keyPath}
+		c.HTTPS = apachecfg.HTTPS{Port: 443, PublicPort: addr.https, Certificate: certPath, Key: keyPath, HSTS: web.HTTPS.HSTS}
+	}
+	for _, d := range s.App.LinkedDirs {
+		if below, ok := strings.CutPrefix(d, "public/"); ok && !strings.HasPrefix(below, ".") {
+			c.Shared["/"+below+"/"] = s.public(below)
+		}
 	}
 	for _, p := range s.App.ports() {
 		c.App.Processes = append(c.App.Processes, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), p))
 	}
 	return c
+}
+
+// public is where a path below public/ really lies: Apache follows no link into what the application may write.
+func (s Site) public(below string) string {
+	for _, d := range s.App.LinkedDirs {
+		if p := path.Join("public", below); p == d || strings.HasPrefix(p, d+"/") {
+			return path.Join(s.root(), "shared", p)
+		}
+	}
+	return path.Join(s.root(), "current", "public", below)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

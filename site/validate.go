@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/siteblocks/siteblocks/codedeploy"
@@ -33,7 +34,7 @@ var (
 	// A site's name is also that of its folder in /var/www and of its file in Apache's sites-available.
 	takenNames = []string{"html", "default-ssl"}
 	takenPorts = map[uint16]string{
-		3306: "the database's port", 3307: "kept for the database's listener on application servers", statusPort: "Apache's own listener",
+		3306: "the database's port", 3307: "kept for the database's listener on application servers", 8089: "kept for Apache's own listener",
 	}
 	// In shared/, beside what the application links.
 	takenPaths = []string{"maintenance"}
@@ -198,6 +199,8 @@ func (v *validation) web(w Web) {
 	h := w.HTTPS
 	v.check(slices.Contains([]HTTPSMode{HTTPOnly, HTTPAndHTTPS, HTTPSRedirect}, h.Mode), "Web.HTTPS.Mode", h.Mode, `is not "", "both" or "redirect"`)
 	v.check((h.CertFile == "") == (h.KeyFile == ""), "Web.HTTPS", h.CertFile+h.KeyFile, "stands alone: CertFile and KeyFile go together")
+	v.check(h.HSTS >= 0 && h.HSTS%time.Second == 0 && h.HSTS <= 10*365*24*time.Hour, "Web.HTTPS.HSTS", h.HSTS, "is not whole seconds within 0 and ten years")
+	v.check(h.Mode != HTTPOnly || h.HSTS == 0, "Web.HTTPS.HSTS", h.HSTS, "is not used: Mode is HTTP only")
 	v.check(h.Mode != HTTPOnly || h.CertFile == "", "Web.HTTPS.CertFile", h.CertFile, "is not used: Mode is HTTP only")
 	if w.PageCache != "-" {
 		cache := w.withDefaults().PageCache

@@ -31,6 +31,8 @@ func TestWhatWouldFailLaterIsRefusedByName(t *testing.T) {
 		"the database's port":              {func(s *site.Site) { s.App.Port = 3306 }, `App.Port: "3306" and the 4 processes from there on would take 3306`},
 		"a range that reaches it":          {func(s *site.Site) { s.App.Port = 3303 }, `App.Port: "3303"`},
 		"the listener's port":              {func(s *site.Site) { s.App.Port = 3307 }, "App.Port:"},
+		"Apache's port":                    {func(s *site.Site) { s.App.Port = 8089 }, `App.Port: "8089"`},
+		"a range that reaches it as well":  {func(s *site.Site) { s.App.Port, s.App.Processes = 8026, 64 }, "App.Port:"},
 		"a low port":                       {func(s *site.Site) { s.App.Port = 443 }, "App.Port:"},
 		"too high ports":                   {func(s *site.Site) { s.App.Port = 65533 }, "App.Port:"},
 		"the maintenance switch":           {func(s *site.Site) { s.App.LinkedDirs = []string{"maintenance"} }, "App.LinkedDirs[0]:"},

@@ -6,11 +6,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 
@@ -140,11 +142,17 @@ func storageServers(t *testing.T, c ec2x.Cloud, site string) {
 	put(t, server, s.Bucket, "servers/2", "more")
 	require.Equal(t, "precious", string(read(t, server, s.Bucket, "servers/1")))
 	require.Equal(t, "code", string(read(t, server, s.Bucket, "releases/1")))
-	list, err := server.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket})
-	require.NoError(t, err)
-	require.Len(t, list.Contents, 4)
+	for prefix, count := range map[string]int{"releases/": 1, "servers/": 2} {
+		list, err := server.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &prefix})
+		require.NoError(t, err)
+		require.Len(t, list.Contents, count, prefix)
+	}
+	for _, prefix := range []*string{nil, aws.String(""), aws.String("private/"), aws.String("p"), aws.String("servers")} {
+		_, err := server.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: prefix})
+		requireCode(t, err, "AccessDenied")
+	}
 
-	_, err = server.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: aws.String("private/1")})
+	_, err := server.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: aws.String("private/1")})
 	requireCode(t, err, "AccessDenied")
 	for _, key := range []string{"releases/1", "private/1", "private/2", "other"} {
 		_, err = server.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader("forged")})
@@ -152,6 +160,23 @@ func storageServers(t *testing.T, c ec2x.Cloud, site string) {
 	}
 	_, err = server.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: aws.String("servers/1")})
 	requireCode(t, err, "AccessDenied")
+	for i, want := range []string{"", "AccessDenied"} {
+		_, err = server.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: &s.Bucket, Key: aws.String("servers/locked"), Body: strings.NewReader(strings.Repeat("x", 9*(1-i))),
+			ObjectLockMode: types.ObjectLockModeGovernance, ObjectLockRetainUntilDate: aws.Time(time.Now().Add(time.Hour)),
+		})
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		requireCode(t, err, want)
+	}
+	_, err = server.PutObjectRetention(t.Context(), &s3.PutObjectRetentionInput{
+		Bucket: &s.Bucket, Key: aws.String("servers/locked"), BypassGovernanceRetention: aws.Bool(true),
+		Retention: &types.ObjectLockRetention{Mode: types.ObjectLockRetentionModeGovernance, RetainUntilDate: aws.Time(time.Now().Add(time.Minute))},
+	})
+	requireCode(t, err, "AccessDenied")
+	require.Equal(t, "xxxxxxxxx", string(read(t, api, s.Bucket, "servers/locked")))
 	_, err = server.DeleteBucketPolicy(t.Context(), &s3.DeleteBucketPolicyInput{Bucket: &s.Bucket})
 	requireCode(t, err, "AccessDenied")
 	_, err = server.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("another-" + site)})

@@ -50,7 +50,7 @@ func makeBucket(ctx context.Context, api *s3.Client, s ec2x.Storage) error {
 		}
 		var missing *types.NotFound
 		if errors.As(err, &missing) {
-			_, err = api.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket})
+			_, err = api.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket, ObjectLockEnabledForBucket: aws.Bool(true)})
 			var owned *types.BucketAlreadyOwnedByYou
 			if err == nil || errors.As(err, &owned) {
 				return nil
@@ -70,19 +70,23 @@ func makeBucket(ctx context.Context, api *s3.Client, s ec2x.Storage) error {
 
 // serverPolicy gives the site's servers the rights that ec2x.Storage.ServerCredentials promises.
 func serverPolicy(bucket, account string) (string, error) {
+	type condition map[string]map[string][]string
 	type statement struct {
 		Effect    string
 		Principal map[string]string
 		Action    []string
 		Resource  string
+		Condition condition `json:",omitempty"`
 	}
 	who := map[string]string{"AWS": account}
 	arn := "arn:aws:s3:::" + bucket
 	data, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []statement{
-		{"Allow", who, []string{"s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"}, arn},
-		{"Allow", who, []string{"s3:GetObject", "s3:GetObjectAttributes"}, arn + "/*"},
-		{"Allow", who, []string{"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}, arn + "/servers/*"},
-		{"Deny", who, []string{"s3:*"}, arn + "/private/*"},
+		// Names can tell as much as contents do: what operators keep below private/ is not listed either.
+		{"Allow", who, []string{"s3:ListBucket"}, arn, condition{"StringLike": {"s3:prefix": {"releases/*", "servers/*"}}}},
+		{"Allow", who, []string{"s3:GetBucketLocation", "s3:ListBucketMultipartUploads"}, arn, nil},
+		{"Allow", who, []string{"s3:GetObject", "s3:GetObjectAttributes"}, arn + "/*", nil},
+		{"Allow", who, []string{"s3:PutObject", "s3:PutObjectRetention", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}, arn + "/servers/*", nil},
+		{"Deny", who, []string{"s3:*"}, arn + "/private/*", nil},
 	}})
 	return string(data), err
 }

@@ -35,6 +35,6 @@
 // # What it will not do
 //
 // It removes nothing that it is not told to remove: a step that is no longer in the state stays on the host as it is;
-// [Absent] and [UnitStopped] take things away. It upgrades no package that is installed. Hosts are Debian or Ubuntu
+// [Absent], [UnitStopped] and [Config].Owns take things away. It upgrades no package that is installed. Hosts are Debian or Ubuntu
 // with systemd; Python is not needed.
 package provision

@@ -36,12 +36,19 @@ func main() {
 			w.Header().Set("X-Frame-Options", "DENY")
 			w.Header().Set("Cache-Control", "private")
 			w.WriteHeader(http.StatusServiceUnavailable)
+		case "/dies":
+			dies(w, r)
+		case "/says-hsts":
+			w.Header().Set("Strict-Transport-Security", "max-age=7")
 		case "/bad-gateway":
 			http.Error(w, "the app's own 502", http.StatusBadGateway)
 		case "/socket":
 			socket(w, r)
 		default:
-			body, _ := io.ReadAll(r.Body)
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return // one that was cut off is not a POST
+			}
 			if r.Method == http.MethodPost {
 				fmt.Fprintf(posts, "%s\n", body)
 			}
@@ -60,6 +67,35 @@ func main() {
 		os.Exit(0)
 	}()
 	log.Fatal(s.ListenAndServe())
+}
+
+// dies writes down that it was asked. The first one asked ends as the query says, as if its process had been killed; the
+// second one answers.
+func dies(w http.ResponseWriter, r *http.Request) {
+	f, err := os.OpenFile("/var/tmp/dies", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	seen, _ := f.Stat()
+	fmt.Fprintln(f, r.Method, r.RequestURI)
+	if seen.Size() > 0 {
+		fmt.Fprint(w, r.RequestURI)
+		return
+	}
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	switch r.URL.Query().Get("how") {
+	case "status":
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\n")
+	case "header":
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Type: te")
+	case "hangs":
+		time.Sleep(5 * time.Second)
+	}
+	c.Close()
 }
 
 // socket answers like a WebSocket's server and sends back what it gets.

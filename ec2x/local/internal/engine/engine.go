@@ -89,6 +89,11 @@ func (e *Engine) Systemd(hc *container.HostConfig) {
 	hc.Tmpfs["/run/lock"] = "rw,nosuid,nodev,noexec,mode=1777,size=5m"
 	hc.Tmpfs["/tmp"] = "rw,exec,nosuid,nodev,mode=1777"
 	hc.CapAdd = append(hc.CapAdd, "SYS_ADMIN", "NET_ADMIN")
+	// Docker lets every program listen on any port; on a server only root may on those below 1024.
+	if hc.Sysctls == nil {
+		hc.Sysctls = map[string]string{}
+	}
+	hc.Sysctls["net.ipv4.ip_unprivileged_port_start"] = "1024"
 	if e.cgroupV2 {
 		// The container's own cgroup must be writable for systemd, which Docker gives to privileged ones only.
 		hc.Privileged = true

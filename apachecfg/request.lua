@@ -1,0 +1,30 @@
+-- What mod_headers and mod_proxy cannot be told in the configuration, for every request before it is answered.
+function before(r)
+  -- An app cannot tell X_Real_IP from X-Real-IP, so no header with an underscore goes on (nginx drops them too).
+  for name in pairs(r:headers_in_table()) do
+    if name:find("_", 1, true) then
+      r.headers_in[name] = nil
+    end
+  end
+  -- When a process dies under a request, mod_proxy closes a visitor's keep-alive connection without an answer, so that
+  -- the browser may repeat it (browsers do so even for a POST). Only for reverse proxies: as a forward proxy it answers
+  -- 502, and ErrorDocument decides. The request goes to the same place either way.
+  if r.proxyreq == "PROXYREQ_REVERSE" and (r.headers_in["Upgrade"] or ""):lower() ~= "websocket" then
+    r.proxyreq = 1 -- PROXYREQ_PROXY
+  end
+  return apache2.DECLINED
+end
+
+-- LimitRequestBody does not hold for what mod_proxy passes on, so the bytes of a body without a length are counted here.
+function body(r)
+  local left = tonumber(r.subprocess_env["max-body"])
+  coroutine.yield()
+  while bucket ~= nil do
+    left = left - #bucket
+    if left < 0 then
+      r.notes["too-long"] = "1"
+      return
+    end
+    coroutine.yield(bucket)
+  end
+end
