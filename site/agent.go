@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -40,10 +41,14 @@ func NewAgent(s Site, events func(Event)) (Agent, error) {
 	if err := json.Unmarshal(data, &a.Config); err != nil {
 		return Agent{}, fmt.Errorf("site: agent: %s: %w", agentConfig, err)
 	}
-	if len(a.Config.Site) > 0 { // older agents know nothing of it
-		return a, s.CheckRecord(a.Config.Site)
+	record, err := os.ReadFile(recordPath)
+	if errors.Is(err, fs.ErrNotExist) { // the server was made before there was one
+		return a, nil
 	}
-	return a, nil
+	if err != nil {
+		return a, fmt.Errorf("site: agent: %w", err)
+	}
+	return a, s.CheckRecord(record)
 }
 
 func (a Agent) step(name string, f func() error) error {

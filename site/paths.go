@@ -9,6 +9,7 @@ import (
 const (
 	agentPath       = "/usr/local/lib/siteblocks/agent"
 	agentConfig     = "/etc/siteblocks/agent.json"
+	recordPath      = "/etc/siteblocks/site.json" // the operator's Site.Record: an agent with another Site does nothing
 	envPath         = "/etc/siteblocks/app.env"
 	balancerKey     = "/etc/siteblocks/balancer.secret"
 	unavailablePath = "/etc/siteblocks/unavailable.html"

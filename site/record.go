@@ -26,12 +26,12 @@ func (s Site) Record() []byte {
 	}
 	data, err := json.Marshal(s)
 	if err == nil {
-		data, err = json.Marshal(withoutEmpty(decoded(data)))
+		data, err = json.MarshalIndent(withoutEmpty(decoded(data)), "", "  ")
 	}
 	if err != nil {
 		panic(err) // strings, numbers, lists and maps of them
 	}
-	return data
+	return append(data, '\n')
 }
 
 // CheckRecord tells by an error which fields of s are other than in a record. The program runs on the operator's

@@ -1,12 +1,16 @@
 package site_test
 
 import (
+	"encoding/base64"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x"
 	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/provision"
 )
 
 func TestASiteThatDiffersOnTheServerIsNamedByItsFields(t *testing.T) {
@@ -63,4 +67,30 @@ func TestRecordHoldsNoValueOfTheEnvironment(t *testing.T) {
 	err := other.CheckRecord(s.Record())
 	require.ErrorContains(t, err, "App.Env[API_KEY]")
 	require.NotContains(t, err.Error(), "5e1d-other")
+}
+
+// The record is no secret, whose words would be taken out of every output; program and record are both checked.
+func TestServersGetTheRecordInAFileOfItsOwn(t *testing.T) {
+	s := shop(t)
+	state, err := s.HostState("web-1", site.Inputs{Servers: []ec2x.Server{{Name: "web-1", Roles: []string{site.RoleWeb, site.RoleApp, site.RoleDB}}}})
+	require.NoError(t, err)
+	checked := 0
+	for _, step := range state.Steps {
+		f, ok := step.(provision.File)
+		if !ok {
+			continue
+		}
+		require.NotContains(t, string(f.Secret), "LinkedDirs", f.Path)
+		if f.Path == "/etc/siteblocks/site.json" {
+			require.Equal(t, string(s.Record()), f.Content)
+		}
+		if _, encoded, found := strings.Cut(f.Check, "agent version "); found {
+			encoded, _, _ = strings.Cut(encoded, " ")
+			record, err := base64.StdEncoding.DecodeString(encoded)
+			require.NoError(t, err)
+			require.Equal(t, string(s.Record()), string(record))
+			checked++
+		}
+	}
+	require.Equal(t, 2, checked)
 }

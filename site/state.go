@@ -66,14 +66,15 @@ func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
 	return append(steps, s.agentSteps(host, in)...)
 }
 
-// agentSteps are the agent and what it knows. Neither is replaced where the program's Site on the server is not the
+// agentSteps are the agent and what it knows. Nothing is replaced where the program's Site on the server is not the
 // operator's: the agent that is there stays, with what it knows.
 func (s Site) agentSteps(host ec2x.Server, in Inputs) []provision.Step {
 	record := base64.StdEncoding.EncodeToString(s.Record())
 	return []provision.Step{
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
 		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + record},
-		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600, Check: agentPath + " agent version " + record + " <{}"},
+		provision.File{Path: recordPath, Content: string(s.Record()), Mode: 0o600, Check: agentPath + " agent version " + record + " <{}"},
+		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600},
 	}
 }
 
@@ -111,9 +112,6 @@ type AgentConfig struct {
 	DatabasePassword string `json:"database_password,omitempty"`
 	BalancerSecret   string `json:"balancer_secret,omitempty"`
 	BackupKey        string `json:"backup_key,omitempty"`
-
-	// Site is the operator's Site.Record: an agent whose own Site is another one does nothing.
-	Site json.RawMessage `json:"site,omitempty"`
 }
 
 func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
@@ -121,7 +119,7 @@ func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
 		Server: host.Name, Host: s.address(host).authority(), Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
 		AccessKeyID: in.Storage.ServerCredentials.AccessKeyID, SecretAccessKey: in.Storage.ServerCredentials.SecretAccessKey,
 		DatabasePassword: string(in.Secrets.DatabasePassword), BalancerSecret: string(in.Secrets.BalancerSecret),
-		BackupKey: string(in.Secrets.BackupKey), Site: s.Record(),
+		BackupKey: string(in.Secrets.BackupKey),
 	}
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
