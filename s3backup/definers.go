@@ -99,21 +99,17 @@ func (s *session) reachesBeyond(ctx context.Context, account string, databases [
 	if err != nil {
 		return false, fmt.Errorf("s3backup: restore: look at the rights of %q: %w", account, err)
 	}
-	for _, row := range rows {
-		found := grantText.FindStringSubmatch(row[0])
-		switch {
-		case found == nil:
-			return true, nil // a role, or to act for another account
-		case found[2] == "*":
-			if found[1] != "USAGE" || strings.HasSuffix(row[0], "WITH GRANT OPTION") {
-				return true, nil
-			}
-		default:
-			name := strings.NewReplacer(`\_`, "_", `\%`, "%").Replace(unquoted(found[2]))
-			if !slices.Contains(databases, name) {
-				return true, nil
-			}
-		}
+	return slices.ContainsFunc(rows, func(row []string) bool { return beyond(row[0], databases) }), nil
+}
+
+// beyond reports a grant, as SHOW GRANTS states it, that leads out of some databases.
+func beyond(grant string, databases []string) bool {
+	found := grantText.FindStringSubmatch(grant)
+	switch {
+	case found == nil:
+		return true // a role, or to act for another account
+	case found[2] == "*":
+		return found[1] != "USAGE" || strings.HasSuffix(grant, "WITH GRANT OPTION")
 	}
-	return false, nil
+	return !slices.Contains(databases, strings.NewReplacer(`\_`, "_", `\%`, "%").Replace(unquoted(found[2])))
 }

@@ -34,7 +34,8 @@
 //	  },
 //	  "tables": [{"database": "shop", "name": "entries", "engine": "InnoDB", "rows": 2000, "checksum": "checksum:2154883",
 //	              "definition": "ab53…"}],
-//	  "objects": [{"database": "shop", "views": 2, "triggers": 1, "routines": 2, "events": 1}]
+//	  "objects": [{"database": "shop", "views": 2, "triggers": 1, "routines": 2, "events": 1}],
+//	  "definers": [{"database": "shop", "kind": "VIEW", "name": "latest", "account": "shop@localhost"}]
 //	}
 //
 // The content can be checked, decrypted and restored without this package:
@@ -42,6 +43,7 @@
 //	jq -r '.object.sha256 + "  " + .object.name' manifest.json | sha256sum -c
 //	age -d -i key.txt dump.sql.zst.age | zstd -d | mariadb --comments
 //
+// By hand the script runs with the rights of whoever runs it, and nothing is looked at: see below.
 // Without --comments the client cuts a trigger or a routine in two at a comment within its body. A dump of MariaDB needs
 // MariaDB's own client, for its first line is not known to others; `sed 1d` takes that away.
 //
@@ -81,6 +83,36 @@
 // the lock is not wanted: Deny s3:PutObject unless Condition {"Null": {"s3:if-none-match": "false"}}, for the servers' role.
 // Neither keeps whoever has a server's credentials from adding backups that are false. The list shows which were verified,
 // and Find says so where an older one was and the newest was not.
+//
+// # What a restore runs
+//
+// A backup is a script, and into a script others can write: whoever may make a routine, a view or a comment on a table.
+// Restore and Verify take nothing in it on trust.
+//
+// It is read as its server reads it, under the sql_mode and the character set that it has set by then, so that a
+// delimiter within quotes or a comment ends nothing. What mariadb-dump and mysqldump do not write is refused with
+// ErrScript before it is run: GRANT, SET GLOBAL, USE of another database, a name with a database before it, rows that are
+// not literals, tables of engines that lead elsewhere (FEDERATED, CONNECT, SPIDER) or with a DATA DIRECTORY. So is a body
+// of which servers of different versions find the end in different places, and one that ends in a comment which hides the
+// delimiter. Each statement goes to the server by itself; the connection does not allow several in one.
+//
+// It is loaded by an account of its own, s3backup_load_…, that exists for that time only, has a random password and may be
+// used from where the restore runs. Tables and rows are loaded with all rights on the fresh databases, and REFERENCES, for
+// foreign keys that lead out of the backup. For views, triggers, routines and events it gets all rights on the databases
+// that are restored, SET USER (MySQL: SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER), SELECT and EXECUTE where a
+// view shows another database, and SUPER where the server asks for it, to make triggers and functions while it writes a
+// binary log and does not trust their creators. It is not in the binary log, and what a killed restore leaves of it the
+// next one drops. A Server.User who may not make accounts loads by itself.
+//
+// A DEFINER is an account with whose rights something runs later. One that holds rights beyond the restored databases, as
+// root does, is accepted where the manifest states the very object with it, as the server's own tables had it while the
+// backup was made, or where the server has it already; everything else is ErrDefiner. An application with rights on its
+// own database could not have made it. Target.TrustDefiners accepts it, which a backup of before manifests stated definers
+// needs on a server that does not have them. What a definer may do is not looked at again afterwards.
+//
+// Verify's scratch server runs as a user that nobody else is, in a mount and a network namespace of its own where there is
+// nothing but its directory and, to be read, the programs, without capabilities, and first to go where memory runs out.
+// Where the machine does not allow namespaces a warning says so, and the user remains.
 //
 // # What it costs
 //

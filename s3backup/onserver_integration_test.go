@@ -21,24 +21,23 @@ systemctl restart mariadb`
 // TestOnServer takes this test binary to a real database server and runs the tests there that begin with TestServer,
 // as the agent of a site would run: as root, over the server's socket, with S3 across the network.
 func TestOnServer(t *testing.T) {
-	pattern := "^TestServer"
-	if only := os.Getenv("S3BACKUP_TEST_RUN"); only != "" {
-		pattern = only
-	}
-	runOn(t, localtest.Options{SmallDisk: 256 << 20, Packages: []string{"mariadb-server", "zstd", "age", "jq"}}, configureMariaDB, pattern)
+	runOn(t, localtest.Options{SmallDisk: 256 << 20, Packages: []string{"mariadb-server", "zstd", "age", "jq"}}, configureMariaDB, "^TestServer")
 }
 
-// TestCosts measures on Debian 12, which has mydumper.
+// TestCosts measures on Debian 12, which has mydumper, and reads its scripts.
 func TestCosts(t *testing.T) {
 	if os.Getenv(envFull) == "" {
 		t.Skip("takes minutes: " + envFull + "=1 runs it")
 	}
-	runOn(t, localtest.Options{Image: "debian-12", Packages: []string{"mariadb-server", "zstd", "mydumper"}}, configureMariaDB, "^TestServerCost$")
+	runOn(t, localtest.Options{Image: "debian-12", Packages: []string{"mariadb-server", "zstd", "mydumper"}}, configureMariaDB, "^TestServer(Cost$|ScriptAs|BodiesAs|Scratch|ApplicationStays)")
 }
 
 // runOn makes a server, prepares it by a script, and runs tests of this binary there as root.
 func runOn(t *testing.T, o localtest.Options, prepare, pattern string) {
 	t.Helper()
+	if only := os.Getenv("S3BACKUP_TEST_RUN"); only != "" {
+		pattern = only
+	}
 	cloud, site := localtest.Cloud(t)
 	storage, err := cloud.Storage(t.Context(), site)
 	require.NoError(t, err)

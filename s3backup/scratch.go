@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,13 +14,15 @@ import (
 	"time"
 )
 
-// Scratch is a second server for the time of one Verify: a directory and a socket of its own, no port, no binary log,
-// the lowest priority for processor and disk, and never root's process. Nothing of it is left afterwards; what a killed
-// run left, the next one removes.
+// Scratch is a second server for the time of one Verify: a directory and a socket of its own, no port, no binary log, and
+// the lowest priority for processor, disk and memory. Where this program is root, it runs as a user that nobody else is,
+// and sees nothing of the machine besides its directory and, to be read, the programs: a backup that tries to read or to
+// write files, or to load libraries, finds none. Nothing of it is left afterwards; what a killed run left, the next one
+// removes.
 type Scratch struct {
 	Dir     string // where its directory is made; zero is the machine's temporary directory
 	Program string // mariadbd or mysqld; zero looks for it
-	User    string // who runs it where this program is root; zero is "mysql"
+	User    string // who runs it where this program is root; zero is a number that no user has
 	Memory  int64  // InnoDB buffer pool in bytes; zero is 64 MiB
 }
 
@@ -52,7 +53,7 @@ func (c Scratch) start(ctx context.Context, content int64, prefix string, emit f
 		return nil, fmt.Errorf("scratch server: %w", err)
 	}
 	s := &scratchServer{Server: Server{Socket: filepath.Join(dir, "s")}, dir: dir}
-	if err := s.boot(ctx, c, program); err != nil {
+	if err := s.boot(ctx, c, program, emit); err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
 		s.stop()
 		if bytes.Contains(log, []byte("No space left")) || bytes.Contains(log, []byte("rrcode: 28")) {
@@ -75,40 +76,29 @@ func (c Scratch) program() (string, error) {
 	return "", fmt.Errorf("scratch server: neither mariadbd nor mysqld is installed here")
 }
 
-func (s *scratchServer) boot(ctx context.Context, c Scratch, program string) error {
-	attributes := &syscall.SysProcAttr{}
-	if os.Geteuid() == 0 {
-		name := c.User
-		if name == "" {
-			name = "mysql"
-		}
-		uid, gid, err := lookUp(name)
-		if err != nil {
-			return err
-		}
-		if err := os.Chown(s.dir, int(uid), int(gid)); err != nil {
-			return err
-		}
-		attributes.Credential = &syscall.Credential{Uid: uid, Gid: gid}
+func (s *scratchServer) boot(ctx context.Context, c Scratch, program string, emit func(Event)) error {
+	box, err := newSandbox(ctx, s.dir, c.User, program, c.memory())
+	if errors.Is(err, errOpen) {
+		emit(Note{Warning: true, Text: "the scratch server sees this machine's files: " + err.Error()})
+	} else if err != nil {
+		return err
 	}
 	data := filepath.Join(s.dir, "data")
+	for _, name := range []string{"files", "plugins"} {
+		if err := os.Mkdir(filepath.Join(s.dir, name), 0o755); err != nil {
+			return err
+		}
+	}
 	maria := strings.Contains(filepath.Base(program), "mariadb")
-	install := exec.CommandContext(ctx, program, "--no-defaults", "--initialize-insecure", "--datadir="+data)
+	install := box.command(ctx, program, "--no-defaults", "--initialize-insecure", "--datadir="+data)
 	if maria {
-		install = exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
+		install = box.command(ctx, "mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
 			"--skip-test-db", "--skip-name-resolve", "--datadir="+data, "--innodb-log-file-size=16M")
 	}
-	install.SysProcAttr = attributes
-	install.Dir = s.dir
 	if output, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("make its system tables: %w: %s", err, output[max(0, len(output)-1500):])
 	}
-	s.process = exec.Command("nice", append([]string{"-n", "19", program}, c.arguments(s.dir, data, maria)...)...)
-	if _, err := exec.LookPath("ionice"); err == nil {
-		s.process = exec.Command("ionice", append([]string{"-c", "3"}, s.process.Args...)...)
-	}
-	s.process.SysProcAttr = attributes
-	s.process.Dir = s.dir
+	s.process = box.command(context.WithoutCancel(ctx), program, c.arguments(s.dir, data, maria)...)
 	if err := s.process.Start(); err != nil {
 		return err
 	}
@@ -117,15 +107,20 @@ func (s *scratchServer) boot(ctx context.Context, c Scratch, program string) err
 	return s.wait(ctx)
 }
 
-func (c Scratch) arguments(dir, data string, maria bool) []string {
-	memory := c.Memory
-	if memory == 0 {
-		memory = 64 << 20
+func (c Scratch) memory() int64 {
+	if c.Memory == 0 {
+		return 64 << 20
 	}
+	return c.Memory
+}
+
+func (c Scratch) arguments(dir, data string, maria bool) []string {
 	arguments := []string{
 		"--no-defaults", "--datadir=" + data, "--socket=" + filepath.Join(dir, "s"), "--pid-file=" + filepath.Join(dir, "pid"),
 		"--log-error=" + filepath.Join(dir, "error.log"), "--tmpdir=" + dir, "--skip-networking", "--skip-log-bin",
-		"--event-scheduler=OFF", "--max-allowed-packet=1G", "--innodb-buffer-pool-size=" + strconv.FormatInt(memory, 10),
+		"--event-scheduler=OFF", "--max-allowed-packet=1G", "--innodb-buffer-pool-size=" + strconv.FormatInt(c.memory(), 10),
+		// It reads and writes no files but its own, and loads no libraries.
+		"--secure-file-priv=" + filepath.Join(dir, "files"), "--plugin-dir=" + filepath.Join(dir, "plugins"), "--local-infile=0", "--max-connections=10",
 		// It is thrown away: nothing of it needs to outlive a power cut.
 		"--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite",
 	}
@@ -161,6 +156,7 @@ func (s *scratchServer) stop() {
 	if s.exited != nil {
 		_ = s.process.Process.Kill()
 		<-s.exited
+		s.exited = nil
 	}
 	_ = os.RemoveAll(s.dir)
 }
@@ -170,24 +166,24 @@ func (c Scratch) sweep(prefix string, emit func(Event)) {
 	left, _ := filepath.Glob(filepath.Join(c.Dir, prefix+"*"))
 	for _, dir := range left {
 		emit(Note{Text: "remove " + dir + ", left by an interrupted verify"})
-		text, err := os.ReadFile(filepath.Join(dir, "pid"))
-		pid, numErr := strconv.Atoi(strings.TrimSpace(string(text)))
-		command, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-		if errors.Join(err, numErr) == nil && pid > 1 && bytes.Contains(command, []byte(dir+"/")) {
+		for _, pid := range runningIn(dir) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		_ = os.RemoveAll(dir)
 	}
 }
 
-func lookUp(name string) (uid, gid uint32, err error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, 0, err
+// runningIn lists the processes that were told of a directory.
+func runningIn(dir string) (all []int) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range paths {
+		command, _ := os.ReadFile(path)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && pid != os.Getpid() && bytes.Contains(command, []byte(dir+"/")) {
+			all = append(all, pid)
+		}
 	}
-	id, err := strconv.ParseUint(u.Uid, 10, 32)
-	group, groupErr := strconv.ParseUint(u.Gid, 10, 32)
-	return uint32(id), uint32(group), errors.Join(err, groupErr)
+	return all
 }
 
 // checkSpace refuses work that would fill a disk.

@@ -65,7 +65,7 @@ func (s *script) split() ([]byte, error) {
 		line, first := bytes.TrimSpace(s.text), s.first
 		s.first = false
 		switch {
-		case len(line) == 0 || first && string(line) == sandbox:
+		case len(line) == 0 || first && string(line) == sandboxLine:
 		case bytes.HasPrefix(line, []byte("--")):
 			if len(line) > 2 && line[2] != ' ' && line[2] != '\t' {
 				return nil, fmt.Errorf("%w: a line begins with two dashes and is no comment to the server: at %q", ErrScript, excerpt(line))
@@ -118,8 +118,8 @@ func (s *script) line() error {
 	}
 }
 
-// sandbox is MariaDB's first line, which only its own client knows.
-const sandbox = `/*M!999999\- enable the sandbox mode */`
+// sandboxLine is MariaDB's first line, which only its own client knows.
+const sandboxLine = `/*M!999999\- enable the sandbox mode */`
 
 var delimiterLine = regexp.MustCompile("^DELIMITER ([^\\s'\"`\\\\#*]+)\r?\n?$")
 
