@@ -78,11 +78,18 @@
 // # Who may delete
 //
 // Nothing of a backup is ever written over: each object is created by a conditional put. That keeps an honest machine from
-// it. Store.Retain has the store refuse it to anybody: the bucket must be made with object lock; an operator who prunes
-// needs s3:BypassGovernanceRetention, which no server has. A policy of the bucket does a part of it on Amazon's S3, where
-// the lock is not wanted: Deny s3:PutObject unless Condition {"Null": {"s3:if-none-match": "false"}}, for the servers' role.
-// Neither keeps whoever has a server's credentials from adding backups that are false. The list shows which were verified,
-// and Find says so where an older one was and the newest was not.
+// it. What keeps whoever has a server's credentials from it is the store. They need s3:PutObject, never s3:DeleteObject, and:
+//
+//   - versitygw, the S3 server of the laptop: Store.Retain, in a bucket that was made with object lock. Nobody writes over
+//     a locked object; Prune deletes one with credentials that may bypass the lock, which no server has.
+//   - Amazon's S3: a policy of the bucket that denies s3:PutObject below the backups to all under the condition
+//     {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}. Object lock there goes with
+//     versions: another version of an object can be put, and the one that is locked stays.
+//     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+//
+// The list compares sizes with the manifests: a backup whose content was written over is bad, by name. Nothing of this keeps
+// whoever has a server's credentials from adding false backups. The list shows which were verified, and Find says so where
+// an older one was and the newest was not.
 //
 // # What a restore runs
 //

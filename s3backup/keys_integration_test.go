@@ -61,7 +61,11 @@ func (p *place) whole(t *testing.T, label string) {
 }
 
 // TestServerKilledRestoreOfTwo: wherever a restore dies, the next one begins with the keys as they were.
-func TestServerKilledRestoreOfTwo(t *testing.T) {
+func TestServerKilledRestoreOfTwo(t *testing.T) { killedRestoreOfTwo(t) }
+
+func TestMySQLKilledRestoreOfTwo(t *testing.T) { killedRestoreOfTwo(t) }
+
+func killedRestoreOfTwo(t *testing.T) {
 	p := onServer(t)
 	run, m := p.family(t)
 	moments := []suicide{

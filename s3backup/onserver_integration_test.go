@@ -24,6 +24,15 @@ func TestOnServer(t *testing.T) {
 	runOn(t, localtest.Options{SmallDisk: 256 << 20, Packages: []string{"mariadb-server", "zstd", "age", "jq"}}, configureMariaDB, "^TestServer")
 }
 
+// TestOnDebian12 runs what depends on the server's version with MariaDB 10.11.
+func TestOnDebian12(t *testing.T) {
+	if os.Getenv(envFull) == "" {
+		t.Skip("takes minutes: " + envFull + "=1 runs it")
+	}
+	runOn(t, localtest.Options{Image: "debian-12", Packages: []string{"mariadb-server", "zstd"}}, configureMariaDB,
+		"^TestServer(Data|KilledRestoreOfTwo|KilledRestore|StalledStore|WrittenMeanwhile|BackupAndRestore)$")
+}
+
 // TestCosts measures on Debian 12, which has mydumper, and reads its scripts.
 func TestCosts(t *testing.T) {
 	if os.Getenv(envFull) == "" {

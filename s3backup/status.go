@@ -63,6 +63,9 @@ func (s Store) judge(entries []Entry, now time.Time) Status {
 		status.Warnings = append(status.Warnings, fmt.Sprintf("no backup was verified within the last %s", staleVerdict))
 	}
 	m := status.Last.Manifest
+	for _, l := range m.Left {
+		status.Warnings = append(status.Warnings, "backup "+m.ID+": "+l.String())
+	}
 	status.Age, status.Took = now.Sub(m.Started), m.Finished.Sub(m.Started)
 	if missed := int(status.Age / s.every()); missed >= 2 {
 		status.Warnings = append(status.Warnings, fmt.Sprintf("the last backup is %s old: %d of one every %s are missing",

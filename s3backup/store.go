@@ -34,10 +34,10 @@ type Store struct {
 
 	// Keep says what Prune leaves. The zero value deletes nothing.
 	Keep Retention
-	// Retain is how long the store itself keeps what a backup consists of from being deleted or written over, from when it
-	// was written: by its object lock, in governance mode. It holds against whoever has the credentials that backups are
-	// made with (s3:PutObject and s3:PutObjectRetention); Prune goes past it with s3:BypassGovernanceRetention. A bucket
-	// that was made without object lock takes the backup, with a warning. Zero asks for nothing.
+	// Retain is how long the store itself keeps what a backup consists of, from when it was written: by its object lock, in
+	// governance mode. It holds against whoever has the credentials that backups are made with (s3:PutObject and
+	// s3:PutObjectRetention); Prune goes past it with s3:BypassGovernanceRetention. A bucket that was made without object
+	// lock takes the backup, with a warning. Zero asks for nothing. On Amazon's S3 see "Who may delete" above.
 	Retain time.Duration
 	// Every is how often backups are meant to be made, for Status. Zero is 10 minutes.
 	Every time.Duration
