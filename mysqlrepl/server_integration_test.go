@@ -29,7 +29,8 @@ type server struct {
 
 const (
 	socket       = "/run/mysqld/mysqld.sock"
-	installMySQL = `echo 'deb http://deb.debian.org/debian sid main' >/etc/apt/sources.list.d/sid.list
+	installMySQL = `mirror=$(grep -rhv '^#' /etc/apt/sources.list* | grep -oE 'https?://[^ ]+' | grep -v security | head -n 1)
+echo "deb $mirror sid main" >/etc/apt/sources.list.d/sid.list
 apt-get -q -o Acquire::Check-Valid-Until=false update
 DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends mysql-server`
 	startRelay = "systemd-run -q --unit relay socat TCP-LISTEN:3300,bind=127.0.0.1,fork,reuseaddr UNIX-CONNECT:" + socket

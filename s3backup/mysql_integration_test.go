@@ -14,7 +14,8 @@ import (
 	"github.com/siteblocks/siteblocks/s3backup"
 )
 
-const installMySQL = `echo 'deb http://deb.debian.org/debian sid main' > /etc/apt/sources.list.d/sid.list
+const installMySQL = `mirror=$(grep -rhv '^#' /etc/apt/sources.list* | grep -oE 'https?://[^ ]+' | grep -v security | head -n 1)
+echo "deb $mirror sid main" > /etc/apt/sources.list.d/sid.list
 apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
 DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends mysql-server zstd >/dev/null
 printf '[mysqld]\nlog_bin = binlog\nserver_id = 1\ngtid_mode = ON\nenforce_gtid_consistency = ON\n' > /etc/mysql/mysql.conf.d/90-test.cnf

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"sync"
 
@@ -37,6 +38,11 @@ type Options struct {
 	Log      *slog.Logger // nil is silent
 	Progress func(Event)  // what takes long, as it happens; called from any goroutine; nil is silent
 
+	// Mirror is the Debian mirror from which images are bootstrapped where no registry answers, such as
+	// "http://mirror.example/debian"; security updates come from the same URL with "-security" after it. Zero is the
+	// machine's own, from its apt sources.
+	Mirror string
+
 	// Labels are put on everything that is made, for Sweep to find.
 	Labels map[string]string
 }
@@ -44,7 +50,7 @@ type Options struct {
 // Event is one step of something that takes long.
 type Event struct {
 	Step   string // "image" or "s3"
-	Detail string // such as "bootstrapping Debian trixie from http://deb.debian.org/debian"
+	Detail string // such as "bootstrapping Debian trixie from http://mirror.example/debian"
 }
 
 // Cloud implements ec2x.Cloud with containers. It is safe for concurrent use, also by several processes of one user.
@@ -62,7 +68,10 @@ var _ ec2x.Cloud = (*Cloud)(nil)
 
 // New connects to the container engine. Where none answers, the error is ErrNoDocker and says what to do.
 func New(o Options) (*Cloud, error) {
-	eo := engine.Options{Log: o.Log}
+	if u, err := url.Parse(o.Mirror); o.Mirror != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return nil, fmt.Errorf("local: Options.Mirror %q: is not the URL of a Debian mirror, such as http://mirror.example/debian", o.Mirror)
+	}
+	eo := engine.Options{Log: o.Log, Mirror: o.Mirror}
 	if o.Progress != nil {
 		eo.Progress = func(step, detail string) { o.Progress(Event{step, detail}) }
 	}

@@ -29,8 +29,10 @@ type Target struct {
 	Bastion Host
 
 	// Wait is how long a host that does not answer yet is tried again: refused and timed-out connections while it
-	// boots, and for the first 30 s also a refused key, as a new server gets its users shortly after sshd is up.
-	// Zero tries once. A wrong host key is never tried again.
+	// boots, and for the first 30 s also a refused key, as a new server gets its users shortly after sshd is up. A key
+	// is shown every 5 s only, since sshd shuts out who fails often (PerSourcePenalties).
+	// Zero tries once. A wrong host key is never tried again. Once a Client has reached the host, further connections
+	// that sshd drops for there being too many (MaxStartups) are tried again for 30 s, whatever Wait is.
 	Wait time.Duration
 
 	// KeepAliveInterval is the time between keep-alive messages; zero is 15 s. After three without an answer
@@ -38,20 +40,21 @@ type Target struct {
 	KeepAliveInterval time.Duration
 }
 
-// sessionsPerConnection stays below sshd's MaxSessions of 10, two of which are lifelines.
-const sessionsPerConnection = 7
-
 // Client reaches one host over SSH. It is safe for concurrent use: scripts and tunnels share a connection, and
-// another one is opened where sshd's limit of sessions per connection would be passed, or the first was lost.
+// another one is opened where the host refuses more sessions on it (sshd's MaxSessions, 10 by default), or it was lost.
+// Up to 32 are open at one time; what needs more waits for its turn.
 type Client struct {
 	target  Target
 	config  *ssh.ClientConfig
 	want    ssh.PublicKey
 	dialing chan struct{} // one dial at a time
 
-	mu     sync.Mutex
-	conns  []*conn
-	closed bool
+	mu       sync.Mutex
+	conns    []*conn
+	closed   bool
+	dialled  bool          // once at least: the host is there
+	separate bool          // the host has no room for two lifelines on one connection
+	changed  chan struct{} // closed when a session or a connection has ended
 }
 
 var _ Host = (*Client)(nil)
@@ -61,11 +64,11 @@ func Dial(ctx context.Context, t Target) (*Client, error) {
 	if t.Name == "" {
 		t.Name = t.Addr
 	}
-	c := &Client{target: t, dialing: make(chan struct{}, 1)}
+	c := &Client{target: t, dialing: make(chan struct{}, 1), changed: make(chan struct{})}
 	if err := c.configure(); err != nil {
 		return nil, fmt.Errorf("sshx: dial %q: %w", t.Name, err)
 	}
-	if err := c.with(ctx, func(*conn) error { return nil }); err != nil {
+	if err := c.with(ctx, anyUser, func(*conn) error { return nil }); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -135,6 +138,7 @@ func (c *Client) Close() error {
 	c.mu.Lock()
 	conns := c.conns
 	c.conns, c.closed = nil, true
+	c.change()
 	c.mu.Unlock()
 	for _, cn := range conns {
 		_ = cn.ssh.Close()
@@ -149,7 +153,7 @@ func (c *Client) Run(ctx context.Context, s Script) error {
 
 func (c *Client) run(ctx context.Context, s Script) error {
 	sudo := s.Root && c.target.User != "root"
-	return c.with(ctx, func(cn *conn) error {
+	return c.with(ctx, userOf(sudo), func(cn *conn) error {
 		line, err := cn.lifeline(ctx, sudo)
 		if errors.Is(err, ErrLost) && cn.ends() {
 			return errUnopened
@@ -159,81 +163,4 @@ func (c *Client) run(ctx context.Context, s Script) error {
 		}
 		return runScript(ctx, cn.start, line, sudo, s)
 	})
-}
-
-// with lets use have a connection; where that one turns out lost before anything was begun, another one, in the end
-// one that was dialled for it.
-func (c *Client) with(ctx context.Context, use func(cn *conn) error) error {
-	for {
-		cn, dialled, err := c.acquire(ctx)
-		if err != nil {
-			return err
-		}
-		err = use(cn)
-		c.release(cn)
-		if dialled || !errors.Is(err, errUnopened) {
-			return err
-		}
-	}
-}
-
-// acquire returns a live connection with a free session, dialling another one where needed.
-func (c *Client) acquire(ctx context.Context) (cn *conn, dialled bool, err error) {
-	if cn, err := c.free(); cn != nil || err != nil {
-		return cn, false, err
-	}
-	select {
-	case c.dialing <- struct{}{}:
-		defer func() { <-c.dialing }()
-	case <-ctx.Done():
-		return nil, false, context.Cause(ctx)
-	}
-	if cn, err := c.free(); cn != nil || err != nil {
-		return cn, false, err
-	}
-	sc, err := c.dialWaiting(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	cn = newConn(sc)
-	cn.used = 1
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		_ = sc.Close()
-		return nil, false, net.ErrClosed
-	}
-	c.conns = append(c.conns, cn)
-	go c.watch(cn)
-	return cn, true, nil
-}
-
-func (c *Client) free() (*conn, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, net.ErrClosed
-	}
-	for _, cn := range c.conns {
-		if cn.used < sessionsPerConnection && !cn.isLost() {
-			cn.used++
-			return cn, nil
-		}
-	}
-	return nil, nil
-}
-
-func (c *Client) release(cn *conn) {
-	c.mu.Lock()
-	cn.used--
-	c.mu.Unlock()
-}
-
-// watch keeps a connection alive and forgets it when it is lost.
-func (c *Client) watch(cn *conn) {
-	go cn.keepAlive(c.target.KeepAliveInterval)
-	<-cn.lost
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conns = slices.DeleteFunc(c.conns, func(other *conn) bool { return other == cn })
 }

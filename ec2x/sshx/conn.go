@@ -3,6 +3,7 @@ package sshx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,9 @@ import (
 type conn struct {
 	ssh  *ssh.Client
 	lost chan struct{} // closed when the connection has ended
-	used int           // sessions in use, guarded by Client.mu
+
+	used, limit int  // sessions in use and at most, lifelines not counted; guarded by Client.mu
+	users       user // who has a lifeline; guarded by Client.mu
 
 	mu    sync.Mutex
 	lines [2]*lifeline // of the login user and of root
@@ -106,6 +109,10 @@ func (cn *conn) open(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, err
 	}()
 	select {
 	case o := <-result:
+		var refused *ssh.OpenChannelError
+		if errors.As(o.err, &refused) {
+			return nil, nil, fmt.Errorf("%w: %s", errFull, refused.Message)
+		}
 		return o.ch, o.reqs, cn.openError(o.err)
 	case <-cn.lost:
 		return nil, nil, errUnopened

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -14,6 +16,8 @@ import (
 const (
 	handshakeTimeout = 20 * time.Second
 	authWait         = 30 * time.Second // how long a refused key is tried again while a server is new
+	authInterval     = 5 * time.Second
+	dropWait         = 30 * time.Second // how long a connection that is dropped is tried again where others are there
 	retryInterval    = 200 * time.Millisecond
 )
 
@@ -26,22 +30,43 @@ func (c *Client) dialWaiting(ctx context.Context) (*ssh.Client, error) {
 			return sc, nil
 		}
 		elapsed := time.Since(start)
-		if c.final(err, elapsed) || ctx.Err() != nil {
+		wait := c.patience(err)
+		if elapsed >= wait || ctx.Err() != nil {
 			return nil, c.dialError(err, elapsed)
 		}
+		var auth *AuthError
+		if errors.As(err, &auth) {
+			pause = authInterval
+		}
 		select {
-		case <-time.After(min(pause, c.target.Wait-elapsed)):
+		case <-time.After(min(pause, wait-elapsed)):
 		case <-ctx.Done():
 			return nil, c.dialError(err, elapsed)
 		}
 	}
 }
 
-// final says whether another try is of no use.
-func (c *Client) final(err error, elapsed time.Duration) bool {
+// patience is how long a host that answers with this error is tried again.
+func (c *Client) patience(err error) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var key *HostKeyError
 	var auth *AuthError
-	return elapsed >= c.target.Wait || errors.As(err, &key) || errors.As(err, &auth) && elapsed > authWait
+	switch {
+	case errors.As(err, &key):
+		return 0
+	case errors.As(err, &auth):
+		return min(c.target.Wait, authWait)
+	case c.dialled && isDropped(err):
+		return max(c.target.Wait, dropWait)
+	}
+	return c.target.Wait
+}
+
+// isDropped tells whether sshd let go of a connection before it said who it is, as it does when there are too many or
+// when it holds something against the caller.
+func isDropped(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 func (c *Client) dialError(err error, elapsed time.Duration) error {

@@ -2,6 +2,7 @@ package sshx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // Dial implements Host: "tcp" and "unix" addresses as the host sees them. Connections honour deadlines and
@@ -17,7 +20,7 @@ func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, e
 	var raw net.Conn
 	err := checkAddress(network, address)
 	if err == nil {
-		err = c.with(ctx, func(cn *conn) (err error) {
+		err = c.with(ctx, anyUser, func(cn *conn) (err error) {
 			raw, err = cn.dial(ctx, network, address)
 			return err
 		})
@@ -56,6 +59,10 @@ func (cn *conn) dial(ctx context.Context, network, address string) (net.Conn, er
 	raw, err := cn.ssh.DialContext(ctx, network, address)
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	var refused *ssh.OpenChannelError
+	if errors.As(err, &refused) && refused.Reason == ssh.ResourceShortage {
+		return nil, fmt.Errorf("%w: %s", errFull, refused.Message)
 	}
 	return raw, cn.openError(err)
 }

@@ -15,6 +15,9 @@ var ErrLost = errors.New("connection lost")
 // errUnopened is an ErrLost of a connection on which nothing was begun: another one may be used instead.
 var errUnopened = fmt.Errorf("%w before anything was begun", ErrLost)
 
+// errFull says that the host opens no further session on a connection. Nothing was begun on it.
+var errFull = errors.New("the host refuses another session on the connection")
+
 // ExitError says that a script ran and did not exit with 0.
 type ExitError struct {
 	Host   string // the host's name as in Target.Name; "localhost" for Local

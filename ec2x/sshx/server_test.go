@@ -27,6 +27,7 @@ type server struct {
 	mu       sync.Mutex
 	sessions int // how many are open on all connections
 	most     int
+	allowed  int // sessions on a connection, as sshd's MaxSessions
 	conns    []net.Conn
 
 	refuse   atomic.Int32 // how many connections are closed before anything is said
@@ -40,7 +41,7 @@ func newServer(t *testing.T) *server {
 	userKey, userPub := sshx.NewKey()
 	signer, err := ssh.ParsePrivateKey([]byte(hostKey))
 	require.NoError(t, err)
-	s := &server{config: &ssh.ServerConfig{
+	s := &server{allowed: 10, config: &ssh.ServerConfig{
 		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 			if want, _, _, _, _ := ssh.ParseAuthorizedKey([]byte(userPub)); string(want.Marshal()) == string(key.Marshal()) {
 				return nil, nil
@@ -111,13 +112,28 @@ func (s *server) serve(c net.Conn) {
 	}()
 	var open atomic.Int32
 	for n := range channels {
-		if open.Add(1) > 10 { // as sshd's MaxSessions
+		if n.ChannelType() != "session" {
+			go tunnel(n)
+			continue
+		}
+		if open.Add(1) > int32(s.allowed) {
 			open.Add(-1)
-			_ = n.Reject(ssh.Prohibited, "too many sessions")
+			_ = n.Reject(ssh.ConnectionFailed, "open failed")
 			continue
 		}
 		go func() { s.session(n); open.Add(-1) }()
 	}
+}
+
+// tunnel sends back what it is sent.
+func tunnel(n ssh.NewChannel) {
+	ch, requests, err := n.Accept()
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	_, _ = io.Copy(ch, ch)
+	_ = ch.Close()
 }
 
 func (s *server) session(n ssh.NewChannel) {

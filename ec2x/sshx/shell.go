@@ -36,7 +36,7 @@ func (c *Client) Shell(ctx context.Context, command string, t Terminal) error {
 }
 
 func (c *Client) shell(ctx context.Context, command string, t Terminal) error {
-	return c.with(ctx, func(cn *conn) error { return cn.shell(ctx, command, t) })
+	return c.with(ctx, anyUser, func(cn *conn) error { return cn.shell(ctx, command, t) })
 }
 
 func (cn *conn) shell(ctx context.Context, command string, t Terminal) error {

@@ -45,6 +45,7 @@ func TestSSHD(t *testing.T) {
 		{"shell", testShell},
 		{"bastion", testBastion},
 		{"wrong keys", testWrongKeys},
+		{"few sessions", testFewSessions},
 		{"reconnect", testReconnect}, // last: restarts sshd
 	}
 	for _, tt := range tests {
@@ -120,16 +121,45 @@ type counter int64
 func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
 
 func testManyAtOnce(t *testing.T, m *localtest.Machine) {
-	const n = 30 // sshd allows 10 sessions per connection
+	require.NoError(t, manyAtOnce(t, m.Host, 30), "sshd allows 10 sessions per connection")
+}
+
+// manyAtOnce runs scripts side by side, as both users.
+func manyAtOnce(t *testing.T, h *sshx.Client, n int) error {
 	var all sync.WaitGroup
 	errs := make([]error, n)
 	for i := range n {
 		all.Go(func() {
 			var out bytes.Buffer
-			errs[i] = m.Host.Run(t.Context(), sshx.Script{Text: fmt.Sprintf("sleep 1; echo %d", i), Stdout: &out, Root: i%2 == 0})
+			errs[i] = h.Run(t.Context(), sshx.Script{Text: fmt.Sprintf("sleep 1; echo %d", i), Stdout: &out, Root: i%2 == 0})
 			if errs[i] == nil && out.String() != fmt.Sprintf("%d\n", i) {
 				errs[i] = errors.New("another script's output: " + out.String())
 			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// testFewSessions has an sshd that allows few sessions on a connection, and few connections that have not logged in.
+func testFewSessions(t *testing.T, m *localtest.Machine) {
+	conf := func(text string) {
+		require.NoError(t, m.Host.Run(t.Context(), sshx.Script{Root: true,
+			Text: "printf " + sshx.Quote(text) + " >/etc/ssh/sshd_config.d/05-few.conf; systemctl reload ssh"}))
+	}
+	conf("MaxSessions 4\nMaxStartups 2\n")
+	t.Cleanup(func() { conf("") })
+	var all sync.WaitGroup
+	errs := make([]error, 4)
+	for i := range errs {
+		all.Go(func() {
+			h, err := sshx.Dial(t.Context(), m.Target)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			defer h.Close()
+			errs[i] = manyAtOnce(t, h, 12)
 		})
 	}
 	all.Wait()

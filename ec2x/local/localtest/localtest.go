@@ -39,7 +39,7 @@ import (
 const Label = "siteblocks.test"
 
 // bootTimeout bounds how long a server may take from its start to its first answer over SSH.
-const bootTimeout = 30 * time.Second
+const bootTimeout = 3 * time.Minute
 
 // Options say what server a test needs. The zero value is a bare Debian 13.
 type Options struct {

@@ -21,7 +21,12 @@ func (e *Engine) bootstrap(ctx context.Context, suite, ref string) error {
 	if err != nil {
 		return err
 	}
-	mirror := findMirror("/etc/apt", suite)
+	mirror := namedMirror(e.opts.Mirror)
+	if e.opts.Mirror == "" {
+		if mirror, err = findMirror("/etc/apt"); err != nil {
+			return err
+		}
+	}
 	tool, err := e.debootstrap(ctx)
 	if err != nil {
 		return err

@@ -22,7 +22,8 @@ func CacheDir() (string, error) {
 var inProcess sync.Map // lock name → chan struct{} with room for one
 
 // Lock keeps other goroutines and, on this machine, other processes of the user out until unlock is called or
-// the process ends.
+// the process ends. The file that it makes for that is removed again; one that a killed process left goes with the
+// next lock of that name.
 func Lock(ctx context.Context, name string) (unlock func(), err error) {
 	dir, err := CacheDir()
 	if err != nil {
@@ -35,15 +36,11 @@ func Lock(ctx context.Context, name string) (unlock func(), err error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		<-turn
-		return nil, err
-	}
+	path := filepath.Join(dir, name+".lock")
 	for {
-		ok, err := tryLock(f)
-		if ok {
-			return func() { _ = f.Close(); <-turn }, nil
+		f, err := lockFile(path)
+		if f != nil {
+			return func() { _ = os.Remove(path); _ = f.Close(); <-turn }, nil
 		}
 		if err == nil {
 			select {
@@ -53,8 +50,26 @@ func Lock(ctx context.Context, name string) (unlock func(), err error) {
 				err = context.Cause(ctx)
 			}
 		}
-		_ = f.Close()
 		<-turn
 		return nil, fmt.Errorf("lock %q: %w", name, err)
 	}
+}
+
+// lockFile returns the file locked, or nil where somebody else has it.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := tryLock(f)
+	if ok && err == nil {
+		// Who had it before may have removed it in the meantime: then the lock holds nobody off.
+		mine, mineErr := f.Stat()
+		there, thereErr := os.Stat(path)
+		if mineErr == nil && thereErr == nil && os.SameFile(mine, there) {
+			return f, nil
+		}
+	}
+	_ = f.Close()
+	return nil, err
 }

@@ -27,6 +27,7 @@ var ErrNoDocker = errors.New("no Docker engine answers")
 type Options struct {
 	Log      *slog.Logger              // nil is silent
 	Progress func(step, detail string) // nil is silent
+	Mirror   string                    // of Debian, for the bootstrap; empty is that of the machine's apt
 }
 
 // Engine is a connection to a container engine.

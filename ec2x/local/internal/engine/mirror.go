@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,21 +15,20 @@ import (
 
 // mirror is where Debian's packages come from.
 type mirror struct {
-	main     string // such as http://deb.debian.org/debian
+	main     string // such as http://mirror.example/debian
 	security string
 }
 
-const (
-	defaultMain     = "http://deb.debian.org/debian"
-	defaultSecurity = "http://deb.debian.org/debian-security"
-)
+// errNoMirror says that nobody named one.
+var errNoMirror = errors.New("no Debian mirror is known: apt's sources on this machine name none; set Options.Mirror to one, " +
+	"such as http://mirror.example/debian, or let the engine reach a registry")
 
 var debianSuites = []string{"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"}
 
-// findMirror reads the Debian mirror that this machine uses from its apt configuration; Debian's own where it
-// uses none.
-func findMirror(etcApt, suite string) mirror {
-	m := mirror{defaultMain, defaultSecurity}
+// findMirror reads the Debian mirror that this machine uses from its apt configuration. Security updates come from
+// beside it where the configuration does not say otherwise.
+func findMirror(etcApt string) (mirror, error) {
+	var m mirror
 	var entries []aptEntry
 	for _, pattern := range []string{"sources.list", "sources.list.d/*.list", "sources.list.d/*.sources"} {
 		files, _ := filepath.Glob(filepath.Join(etcApt, pattern))
@@ -44,20 +44,47 @@ func findMirror(etcApt, suite string) mirror {
 			}
 		}
 	}
-	foundMain, foundSecurity := false, false
 	for _, e := range entries {
+		e.uri = listed(e.uri)
 		if !e.usable() {
 			continue
 		}
 		uri := strings.TrimSuffix(e.uri, "/")
 		switch {
-		case !foundSecurity && strings.HasSuffix(e.suite, "-security"):
-			m.security, foundSecurity = uri, true
-		case !foundMain && slices.Contains(debianSuites, e.suite):
-			m.main, foundMain = uri, true
+		case m.security == "" && strings.HasSuffix(e.suite, "-security"):
+			m.security = uri
+		case m.main == "" && slices.Contains(debianSuites, e.suite):
+			m.main = uri
 		}
 	}
-	return m
+	if m.main == "" {
+		return mirror{}, errNoMirror
+	}
+	if m.security == "" {
+		m.security = m.main + "-security"
+	}
+	return m, nil
+}
+
+// namedMirror is one that the caller has chosen.
+func namedMirror(uri string) mirror {
+	uri = strings.TrimSuffix(uri, "/")
+	return mirror{uri, uri + "-security"}
+}
+
+// listed is the first mirror of a list, where the URI names one as Debian's cloud images do. Source: apt-transport-mirror(1).
+func listed(uri string) string {
+	file, ok := strings.CutPrefix(uri, "mirror+file:")
+	if !ok {
+		return uri
+	}
+	data, _ := os.ReadFile("/" + strings.TrimLeft(file, "/"))
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) > 0 && !strings.HasPrefix(f[0], "#") {
+			return f[0]
+		}
+	}
+	return ""
 }
 
 // aptEntry is one source of packages.
@@ -78,11 +105,10 @@ func parseOneLine(text string) []aptEntry {
 	var out []aptEntry
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "deb ")
-		if !ok {
+		kind, rest, _ := strings.Cut(strings.Join(strings.Fields(line), " "), " ")
+		if kind != "deb" {
 			continue
 		}
-		rest = strings.TrimSpace(rest)
 		if strings.HasPrefix(rest, "[") {
 			_, rest, _ = strings.Cut(rest, "]")
 		}
@@ -93,13 +119,16 @@ func parseOneLine(text string) []aptEntry {
 	return out
 }
 
+// disabled are apt's words for no.
+var disabled = []string{"no", "false", "without", "off", "disable", "0"}
+
 // parseDeb822 reads stanzas of "Field: value". Source: sources.list(5).
 func parseDeb822(text string) []aptEntry {
 	var out []aptEntry
 	fields := map[string]string{}
 	last := ""
 	flush := func() {
-		if slices.Contains(strings.Fields(fields["types"]), "deb") && strings.ToLower(fields["enabled"]) != "no" {
+		if slices.Contains(strings.Fields(fields["types"]), "deb") && !slices.Contains(disabled, strings.ToLower(fields["enabled"])) {
 			for _, uri := range strings.Fields(fields["uris"]) {
 				for _, suite := range strings.Fields(fields["suites"]) {
 					out = append(out, aptEntry{uri, suite, strings.Fields(fields["components"])})

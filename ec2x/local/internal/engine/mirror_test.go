@@ -3,6 +3,7 @@ package engine
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,7 @@ func TestFindMirror(t *testing.T) {
 		files map[string]string
 		want  mirror
 	}{
-		{"nothing", nil, mirror{defaultMain, defaultSecurity}},
+		{"nothing", nil, mirror{}},
 		{"one line", map[string]string{"sources.list": "# deb http://old.example/debian trixie main\n" +
 			"deb-src http://src.example/debian trixie main\n" +
 			"deb [arch=amd64 signed-by=/k] http://ftp.example/debian/ bookworm main contrib # near\n" +
@@ -25,11 +26,18 @@ func TestFindMirror(t *testing.T) {
 			"Suites: trixie-security\nComponents: main\n"},
 			mirror{"https://ftp.example/debian", "http://sec.example/debian-security"}},
 		{"disabled", map[string]string{"sources.list.d/debian.sources": "Enabled: no\nTypes: deb\nURIs: http://ftp.example/debian\nSuites: trixie\nComponents: main\n"},
-			mirror{defaultMain, defaultSecurity}},
+			mirror{}},
 		{"others' archives", map[string]string{
 			"sources.list.d/a.list": "deb https://packages.example/apt trixie main\ndeb http://archive.example/ubuntu noble main\n",
 			"sources.list.d/b.list": "deb https://download.example/linux/debian bookworm stable\ndeb cdrom:[Debian]/ trixie main\n"},
-			mirror{defaultMain, defaultSecurity}},
+			mirror{}},
+		{"tabs, options and no security", map[string]string{"sources.list": "deb\t[ arch=amd64  trusted=yes ]\thttp://ftp.example/debian/\ttrixie\tmain\n"},
+			mirror{"http://ftp.example/debian", "http://ftp.example/debian-security"}},
+		{"only security", map[string]string{"sources.list": "deb http://sec.example/debian-security trixie-security main\n"}, mirror{}},
+		{"a list, as in the clouds' images", map[string]string{
+			"mirrors/debian.list":           "# near\n\nhttp://cloud.example/debian\tpriority:1\n",
+			"sources.list.d/debian.sources": "Types: deb\nURIs: mirror+file://DIR/mirrors/debian.list\nSuites: trixie\nComponents: main\n"},
+			mirror{"http://cloud.example/debian", "http://cloud.example/debian-security"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -37,9 +45,15 @@ func TestFindMirror(t *testing.T) {
 			for name, text := range tt.files {
 				path := filepath.Join(dir, name)
 				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-				require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+				require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600))
 			}
-			require.Equal(t, tt.want, findMirror(dir, "trixie"))
+			got, err := findMirror(dir)
+			require.Equal(t, tt.want, got)
+			if tt.want == (mirror{}) {
+				require.ErrorIs(t, err, errNoMirror)
+			} else {
+				require.NoError(t, err)
+			}
 		})
 	}
 }
