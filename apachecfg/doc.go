@@ -17,16 +17,20 @@
 // # Who answers
 //
 // A request for a name that is not the site's gets 421, one for an alias a redirect to the canonical name with path
-// and query as they were sent (308). Then, in this order: the health path goes to the app; during maintenance
-// everything else but immutable files gets 503; a file below Root is sent; a cached page is sent; the app is asked,
-// with the path as the visitor sent it. What visitors say in forwarding headers is dropped.
+// and query as they were sent (308). Then, in this order: a body longer than MaxBody gets 413; a hidden path (a part of it
+// begins with a dot, /.well-known/ aside) gets 404; the health path goes to the app; during maintenance everything else
+// but immutable files gets 503; a file in Shared or below Root is sent; a cached page is sent; the app is asked, with the
+// path as the visitor sent it. A page whose name has a question mark is never taken from the cache.
 //
 // # Processes that die
 //
 // Apache by itself closes a visitor's keep-alive connection without a word when a process dies under a request, and
-// repeats nothing. Here such a GET or HEAD without a body is asked of another process, once; anything else gets 502
-// and is never sent twice by Apache, nor by the visitor's browser, which repeats even a POST when a connection that
-// was used before is cut. A process that refuses connections is passed over with any method.
+// repeats nothing. Here such a GET or HEAD without a body is asked of another process, once, with the path and query that
+// the visitor sent (a HEAD as a GET, whose body the visitor does not get). That happens only where the process closed
+// the connection before the first line of its answer: an answer that breaks off in its header gets 502, one that does
+// not begin in time 504. Anything else gets 502 and is never sent twice by Apache, nor by the visitor's browser, which
+// repeats even a POST when a connection that was used before is cut. A process that refuses connections is passed over
+// with any method.
 //
 // Measured on Debian 13 (Apache 2.4.71), 20 keep-alive clients without retries, 300 requests a second of 20 ms, each
 // of four processes killed with SIGKILL once and started again after a second:
@@ -42,12 +46,29 @@
 // promises that no request fails.
 //
 // It rests on three things: an ErrorDocument for 502 that leads to the app again, whose answer then has its own
-// status; mod_lua, which presents the request to mod_proxy as a forward proxy's, for only these get a 502 instead of
+// status, and tells by mod_proxy's notes how the process failed; mod_lua, which presents the request to mod_proxy as a forward proxy's, for only these get a 502 instead of
 // a cut connection; and a fixed number of Apache's own processes. It costs throughput: 3,200 empty requests a second
 // instead of 3,900 on two cores that also ran the clients and the app.
 //
 // It cannot repeat a request after the first byte of its answer was sent, nor one with a body, nor a WebSocket.
 // An answer that an app gives on purpose passes untouched, 502 and 503 too.
+//
+// # What visitors cannot do
+//
+// They cannot pass for a proxy: forwarding headers of proxies and clouds are dropped, and so is every header with an
+// underscore, which apps cannot tell from one with a dash. Of Connection, by which a visitor could have mod_proxy drop
+// headers that Apache sets, one word goes on: close, keep-alive or upgrade.
+//
+// They cannot hold the site up with a few bytes a second. A TLS greeting has 10 s, a header 10 s and with 500 bytes a
+// second up to 20 s, a body 20 s and goes on while 500 bytes a second come. Each such connection holds one of 2,048
+// threads (Threads) until then. Pages were served within 0.5 s under 220 dripped greetings that came back whenever
+// Apache closed them, and under 1,500 idle connections. Whoever opens more than about 100 connections a second for long
+// fills it still, and so does whoever sends bodies at 500 bytes a second over 2,048 connections, or streams of HTTP/2
+// that stall for up to 60 s at a time. There is no limit for an address: many people share one.
+//
+// They do not see through links that the app makes. Below Root a link leads only to what belongs to the link's owner, in
+// Shared and CachedPages nowhere. The password of the balancer's switches is read by root alone. Nothing that the app may
+// write switches the site off: Capistrano's public/system/maintenance.html is a file like others.
 //
 // # Restarts and reloads
 //

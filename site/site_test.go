@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -43,13 +44,13 @@ func TestValidateReportsEveryMistakeByItsField(t *testing.T) {
 	s.App.Packages = []string{"rails; rm -rf /"}
 	s.App.Env = map[string]string{"PORT": "1", "A B": "x", "OK": "two\nlines"}
 	s.App.LinkedDirs = []string{"../../etc"}
-	s.Web.HTTPS = site.HTTPS{Mode: "perhaps", CertFile: "/no/such.pem"}
+	s.Web.HTTPS = site.HTTPS{Mode: "perhaps", CertFile: "/no/such.pem", HSTS: -1}
 	s.Web.MaxBody = -1
 	err := s.Validate()
 	for _, field := range []string{
 		"site: Name:", "site: Domain:", "site: Aliases[1]:", "site: Aliases[2]:", "site: Image:", "site: Database.Engine:", "site: App.Source:", "site: App.Command:",
 		"site: App.Port:", "site: App.Health:", "site: App.Packages[0]:", `site: App.Env: "PORT"`, `site: App.Env: "A B"`, "site: App.Env[OK]:", "site: App.LinkedDirs[0]:",
-		"site: Web.HTTPS.Mode:", "site: Web.HTTPS:", "site: Web.HTTPS.CertFile:", "site: Web.MaxBody:",
+		"site: Web.HTTPS.Mode:", "site: Web.HTTPS:", "site: Web.HTTPS.CertFile:", "site: Web.HTTPS.HSTS:", "site: Web.MaxBody:",
 	} {
 		require.ErrorContains(t, err, field)
 	}
@@ -80,6 +81,19 @@ func TestRenderIsPureAndShowsNoSecret(t *testing.T) {
 
 	_, err = s.Render("web-9")
 	require.ErrorIs(t, err, site.ErrUnknownServer)
+}
+
+func TestApacheServesWhatTheApplicationWritesFromWhereItLies(t *testing.T) {
+	s := shop(t)
+	s.Web.HTTPS = site.HTTPS{Mode: site.HTTPSRedirect, HSTS: 24 * time.Hour}
+	files, err := s.Render("web-1")
+	require.NoError(t, err)
+	for _, want := range []string{
+		`Alias "/system/" "/var/www/shop/shared/public/system/"`, `<Directory "/var/www/shop/shared/public/cache">`, "Listen 127.0.0.1:89\n",
+		`Strict-Transport-Security "max-age=86400"`, `Include "/etc/siteblocks/balancer.secret.conf"`, "==> /etc/siteblocks/balancer.secret.conf\n",
+	} {
+		require.Contains(t, text(files), want)
+	}
 }
 
 func text(files []provision.File) string {
