@@ -52,7 +52,7 @@ func Example_customPolicy() {
 	traces, _ := sim.Recorded()
 	fortnight := traces[1].Slice(40*24*time.Hour, 54*24*time.Hour) // the first week is not scored
 	for _, p := range []sim.Named{{Name: "mine", Policy: mine}, {Name: "lead", Policy: autoscale.Lead{}}} {
-		r := sim.Run(fortnight, p.Policy, sim.Options{Seed: 1})
+		r := sim.Run(fortnight, p.Policy, sim.Options{Peak: 20, Seed: 1})
 		fmt.Printf("%s: %.2f times the optimum, %.2f %% of the requests violate\n", p.Name, r.Cost(), r.Violations())
 	}
 	// Output:

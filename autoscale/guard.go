@@ -2,7 +2,6 @@ package autoscale
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -83,7 +82,7 @@ func (g Guard) hold(v *View, wanted int, m guardMemory) (Reason, bool) {
 	r := Reason{Stage: "guard", Target: size}
 	stale, drop, use, budget := or(g.Stale, v.patience()), or(g.Drop, 0.4), or(g.Use, 0.9), or(g.Actions, 30)
 	_, age, ok := v.Demand()
-	now, _ := v.Mean(time.Minute)
+	now, current := v.Mean(time.Minute)
 	before := *v
 	before.Now = v.Now.Add(-time.Minute)
 	before.Window = v.Window[:len(v.Window)-len(v.since(time.Minute))]
@@ -99,13 +98,15 @@ func (g Guard) hold(v *View, wanted int, m guardMemory) (Reason, bool) {
 		r.Code, r.Text = "missing", "no demand was measured: nothing is taken away"
 	case age > stale:
 		r.Code, r.Text, r.Numbers = "stale", "the latest demand is {age} s old: nothing is taken away", Numbers{Num("age", age.Seconds())}
+	case !current:
+		r.Code, r.Text = "missing", "no demand was measured in the last minute: nothing is taken away"
 	case now < drop*usual:
 		r.Code, r.Text = "drop", "demand fell to {now} from {usual} req/s within minutes, as in an outage: keep the size"
 		r.Numbers = Numbers{Num("now", now), Num("usual", usual)}
 	case changes >= budget:
 		r.Code, r.Text, r.Numbers = "budget", "{changes} changes in the last hour are enough: nothing is taken away", Numbers{Num("changes", changes)}
 	default:
-		return g.project(v, wanted, math.Max(now, 0), use)
+		return g.project(v, wanted, now, use)
 	}
 	return r, true
 }

@@ -56,8 +56,11 @@ type Estimate[T ~float64 | ~int64] struct {
 	N      int // observations; zero: given by a person
 }
 
-// Learn is the estimate after one more observation. Old ones fade: the latest twenty count most, since images and instance types change.
+// Learn is the estimate after one more observation; one that is negative, infinite or not a number changes nothing. Old ones fade: the latest twenty count most, since images and instance types change.
 func (e Estimate[T]) Learn(x T) Estimate[T] {
+	if !isKnown(float64(x)) {
+		return e
+	}
 	if e.N == 0 {
 		return Estimate[T]{Mean: x, N: 1}
 	}

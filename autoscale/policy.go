@@ -105,12 +105,14 @@ func (v View) Stay(code, text string, numbers ...Number) Decision {
 }
 
 // Servers is how many array servers answer demand (requests per second) when each is busy for the given share (0 to 1; 0.8 leaves a fifth as headroom),
-// beyond what the base answers. It is the size of the array while the capacity of a server or the demand is unknown.
+// beyond what the base answers, and never fewer than the array's Min. It is the size of the array while the capacity of a server or the demand is unknown:
+// NaN, infinite or negative, or 0 without a sample of late that says so.
 func (v View) Servers(demand, share float64) int {
-	need := demand / (v.Capacity.Mean * share)
-	if v.Capacity.Mean <= 0 || share <= 0 || math.IsNaN(need) || math.IsInf(need, 0) {
-		return v.Array.Size()
+	need := demand/(v.Capacity.Mean*share) - v.Array.Base
+	positive := isKnown(v.Capacity.Mean) && v.Capacity.Mean > 0 && isKnown(share) && share > 0
+	if !positive || !isKnown(demand) || !isKnown(math.Abs(need)) || demand == 0 && !v.isFresh() {
+		return max(v.Array.Min, v.Array.Size())
 	}
 	// A millionth of a server is rounding, not demand.
-	return max(0, int(math.Min(math.Ceil(need-v.Array.Base-1e-6), 1e6)))
+	return max(0, v.Array.Min, int(math.Min(math.Ceil(need-1e-6), 1e6)))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,9 +55,12 @@ func (r Reason) String() string {
 		}
 		out.WriteString(rest[:open])
 		name := rest[open+1 : open+end]
-		if x := r.Numbers.Of(name); math.IsNaN(x) {
+		switch x := r.Numbers.Of(name); {
+		case !slices.ContainsFunc(r.Numbers, func(n Number) bool { return n.Name == name }):
 			out.WriteString(rest[open : open+end+1])
-		} else {
+		case math.IsNaN(x):
+			out.WriteString("unknown")
+		default:
 			out.WriteString(figure(x))
 		}
 		rest = rest[open+end+1:]

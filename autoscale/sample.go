@@ -90,14 +90,16 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 
 func isKnown(x float64) bool { return x >= 0 && x <= math.MaxFloat64 }
 
-// Demand is the latest known demand in requests per second and how old it is. It is false where the window has none.
+// What is not known is NaN wherever a View is asked, never 0: View.Servers makes it the size that is there, and no comparison with it is true.
+
+// Demand is the latest known demand in requests per second and how old it is. It is NaN and false where the window has none.
 func (v View) Demand() (demand float64, age time.Duration, ok bool) {
 	for i := len(v.Window) - 1; i >= 0; i-- {
 		if isKnown(v.Window[i].Demand) {
 			return v.Window[i].Demand, v.Now.Sub(v.Window[i].At), true
 		}
 	}
-	return 0, 0, false
+	return math.NaN(), 0, false
 }
 
 // Fresh reports whether the latest known demand is at most limit old.
@@ -145,24 +147,32 @@ func after(window []Sample, from time.Time) []Sample {
 	return window[i:]
 }
 
-// Peak is the highest demand of the last d. It is false where none is known. As in all that looks back, what arrives up to two minutes late is the last that
+// Peak is the highest demand of the last d. It is NaN and false where none is known. As in all that looks back, what arrives up to two minutes late is the last that
 // there is; what is older is nothing.
 func (v View) Peak(d time.Duration) (float64, bool) {
-	peak, ok := 0.0, false
+	peak := -1.0
 	for i, s := 0, v.since(d); i < len(s); i++ {
 		if isKnown(s[i].Demand) {
-			peak, ok = max(peak, s[i].Demand), true
+			peak = max(peak, s[i].Demand)
 		}
 	}
-	return peak, ok
+	return known(peak)
 }
 
-// Mean is the mean demand of the last d. It is false where none is known.
+// known is x, or NaN and false where x is no measurement.
+func known(x float64) (float64, bool) {
+	if !isKnown(x) {
+		return math.NaN(), false
+	}
+	return x, true
+}
+
+// Mean is the mean demand of the last d. It is NaN and false where none is known.
 func (v View) Mean(d time.Duration) (float64, bool) {
 	return v.MeanOf(d, func(s Sample) float64 { return s.Demand })
 }
 
-// MeanOf is the mean of a number of the samples of the last d, such as their busy share. It is false where none is known.
+// MeanOf is the mean of a number of the samples of the last d, such as their busy share. It is NaN and false where none is known.
 func (v View) MeanOf(d time.Duration, of func(Sample) float64) (float64, bool) {
 	sum, n := 0.0, 0
 	for _, s := range v.since(d) {
@@ -170,10 +180,10 @@ func (v View) MeanOf(d time.Duration, of func(Sample) float64) (float64, bool) {
 			sum, n = sum+x, n+1
 		}
 	}
-	return sum / max(1, float64(n)), n > 0
+	return known(sum / float64(n))
 }
 
-// Rate is how fast demand grew over the last d, in requests per second per second, by least squares. It is false with fewer than two known samples.
+// Rate is how fast demand grew over the last d, in requests per second per second, by least squares. It is NaN and false with fewer than two known samples.
 func (v View) Rate(d time.Duration) (float64, bool) {
 	var n, st, sx, stt, stx float64
 	for _, s := range v.since(d) {
@@ -184,12 +194,14 @@ func (v View) Rate(d time.Duration) (float64, bool) {
 		n, st, sx, stt, stx = n+1, st+t, sx+s.Demand, stt+t*t, stx+t*s.Demand
 	}
 	if div := n*stt - st*st; n >= 2 && div > 0 {
-		return (n*stx - st*sx) / div, true
+		if rate := (n*stx - st*sx) / div; isKnown(math.Abs(rate)) {
+			return rate, true
+		}
 	}
-	return 0, false
+	return math.NaN(), false
 }
 
-// Votes is the share of servers (0 to 1) whose mean over the last d makes vote true. It is false where no server was measured.
+// Votes is the share of servers (0 to 1) whose mean over the last d makes vote true. It is NaN and false where no server was measured.
 func (v View) Votes(d time.Duration, vote func(busy float64) bool) (float64, bool) {
 	type mean struct {
 		id     string
@@ -222,5 +234,5 @@ func (v View) Votes(d time.Duration, vote func(busy float64) bool) (float64, boo
 			yes++
 		}
 	}
-	return yes / max(1, float64(len(means))), len(means) > 0
+	return known(yes / float64(len(means)))
 }

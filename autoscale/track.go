@@ -24,7 +24,7 @@ func (p Track) decide(v *View) Decision {
 	if !ok || !(v.Capacity.Mean > 0) {
 		return v.Stay("no-demand", "demand or capacity is not known: keep the size")
 	}
-	peak, _ := v.Peak(hold)
+	peak, _ := v.Peak(max(hold, 30*time.Second))
 	size := v.Array.Size()
 	want, held := v.Servers(now, target), v.Servers(peak, target)
 	numbers := Numbers{Num("demand", now), Num("peak", peak), Num("target", 100*target), Num("want", want), Num("held", held)}
@@ -109,7 +109,7 @@ func (p Step) decide(v *View) Decision {
 			n = max(n, size+s.Servers+int(math.Ceil(s.Share*float64(size))))
 		}
 	}
-	peak, _ := v.Peak(p.Hold)
+	peak, _ := v.Peak(max(p.Hold, p.Over))
 	numbers := Numbers{Num("used", 100*used(demand)), Num("peak", 100*used(peak)), Num("added", n-size), Num("below", 100*p.Below)}
 	switch {
 	case n > size:

@@ -99,9 +99,9 @@ func checkGlobal(h *tar.Header) error {
 func checkEntry(h *tar.Header, name string) error {
 	switch {
 	case !utf8.ValidString(h.Name):
-		return fmt.Errorf("%q is not a name in UTF-8", h.Name)
+		return fmt.Errorf("%q is not a name in UTF-8", name)
 	case hasControl(h.Name):
-		return fmt.Errorf("%q has a control character in its name", h.Name)
+		return fmt.Errorf("%q has a control character in its name", name)
 	case !fs.ValidPath(name) || name == ".":
 		return fmt.Errorf("%q is not a path within the application", h.Name)
 	case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir && h.Typeflag != tar.TypeSymlink:

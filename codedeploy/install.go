@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -136,7 +137,7 @@ systemd-run --quiet --pipe --wait --collect --unit="$unit" -p User="$user" -p Wo
 `
 
 // Migrate runs a shell command, such as "bin/rails db:migrate", in an installed release's directory as user, with the variables of
-// envFile (an EnvironmentFile of systemd; empty is none), which is never given to a shell. A command that fails gives an
+// envFile (an EnvironmentFile of systemd, not below Root; empty is none), which is never given to a shell. A command that fails gives an
 // *sshx.ExitError with its last lines. User is the one that the application runs as: a release's linked directories hold
 // what the application wrote, so no other user should run code that reads them.
 func (t Target) Migrate(ctx context.Context, release, command, envFile, user string) error {
@@ -146,6 +147,9 @@ func (t Target) Migrate(ctx context.Context, release, command, envFile, user str
 	}
 	if !accountPattern.MatchString(user) || strings.ContainsAny(envFile, " \t\n\"'\\*?[") {
 		return fmt.Errorf("codedeploy: %s: user %q or environment file %q: not a name that can be given to systemd", do, user, envFile)
+	}
+	if within(path.Clean(envFile), t.Root) {
+		return fmt.Errorf("codedeploy: %s: environment file %q lies below %s, where %s could link it to what root alone may read; keep it elsewhere, such as in /etc", do, envFile, t.Root, t.owner())
 	}
 	if strings.TrimSpace(command) == "" {
 		return errors.New("codedeploy: " + do + ": no command")

@@ -40,3 +40,10 @@ func TestValidateRefusesLinkedPathsByName(t *testing.T) {
 	}
 	require.NoError(t, good.Validate())
 }
+
+func TestMigrateReadsNoEnvironmentThatOthersMayLink(t *testing.T) {
+	target := codedeploy.Target{Host: sshx.Local{}, Root: "/srv/shop"}
+	for _, file := range []string{"/srv/shop/shared/.env", "/srv/../srv/shop/.env"} {
+		require.ErrorContains(t, target.Migrate(t.Context(), name(1), "true", file, "app"), "lies below /srv/shop")
+	}
+}

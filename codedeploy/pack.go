@@ -2,7 +2,6 @@ package codedeploy
 
 import (
 	"archive/tar"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -12,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -23,7 +21,8 @@ import (
 type Source struct {
 	Dir string // the application's folder; with Revision, a folder within a Git working copy
 
-	// Revision is a branch, tag or commit. Empty packs the folder as it lies there.
+	// Revision is a branch, tag or commit. Empty packs the folder as it lies there. The files' bytes are those that were
+	// committed: no setting and no attribute of Git changes or leaves out any (line ends, filters, export-ignore).
 	Revision string
 
 	// Exclude are patterns of path.Match against the path from Dir, such as "doc" or "config/*.key", beside
@@ -42,10 +41,14 @@ type Packed struct {
 var alwaysExcluded = []string{"tmp", "log", "node_modules", "public/cache", "public/system"}
 
 // Pack writes the source as a gzipped tarball. Equal contents give equal bytes: times and owners are left out, and of the modes
-// only who may execute. It refuses what Check refuses.
+// only who may execute. It refuses what Check refuses, and what would arrive without its content: submodules, pointers of
+// Git LFS, files that git-crypt has encrypted.
 func Pack(ctx context.Context, w io.Writer, src Source) (Packed, error) {
 	fail := func(err error) (Packed, error) {
 		return Packed{}, fmt.Errorf("codedeploy: pack %q: %w", src.Dir, err)
+	}
+	if src.Dir == "" {
+		return fail(errors.New("no folder is named"))
 	}
 	for _, p := range src.Exclude {
 		if _, err := path.Match(p, ""); err != nil {
@@ -54,7 +57,7 @@ func Pack(ctx context.Context, w io.Writer, src Source) (Packed, error) {
 	}
 	hash, count := sha256.New(), &counter{}
 	zip := gzip.NewWriter(io.MultiWriter(w, hash, count))
-	p := &packer{tar: tar.NewWriter(zip), tree: tree{}, src: src}
+	p := &packer{tar: tar.NewWriter(zip), src: src, tree: tree{}}
 	pack := p.folder
 	if src.Revision != "" {
 		pack = p.revision
@@ -62,11 +65,11 @@ func Pack(ctx context.Context, w io.Writer, src Source) (Packed, error) {
 	if err := errors.Join(pack(ctx), ctx.Err()); err != nil {
 		return fail(err)
 	}
-	if err := p.tree.check(nil); err != nil {
+	if err := errors.Join(p.tree.check(nil), p.standIns()); err != nil {
 		return fail(err)
 	}
 	if p.files == 0 {
-		return fail(errors.New("it is empty"))
+		return fail(errors.New("it is empty: no file lies there that is not excluded"))
 	}
 	if err := errors.Join(p.tar.Close(), zip.Close()); err != nil {
 		return fail(err)
@@ -91,6 +94,8 @@ type packer struct {
 	tree   tree
 	files  int
 	commit string
+
+	modules, pointers, encrypted []string // paths of what may only stand for content that is elsewhere
 }
 
 func (p *packer) folder(ctx context.Context) error {
@@ -121,19 +126,27 @@ func (p *packer) addFile(root *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	link := ""
-	if info.Mode()&fs.ModeSymlink != 0 {
-		if link, err = root.Readlink(name); err != nil {
+	h := &tar.Header{Name: name, Mode: int64(info.Mode().Perm())}
+	switch info.Mode().Type() {
+	case 0:
+		h.Typeflag, h.Size = tar.TypeReg, info.Size()
+	case fs.ModeDir:
+		h.Typeflag = tar.TypeDir
+		return p.add(h, nil)
+	case fs.ModeSymlink:
+		h.Typeflag = tar.TypeSymlink
+		if h.Linkname, err = root.Readlink(name); err != nil {
 			return err
 		}
-	}
-	h, err := tar.FileInfoHeader(info, filepath.ToSlash(link))
-	if err != nil {
-		return err
-	}
-	h.Name = name
-	if !info.Mode().IsRegular() {
+		h.Linkname = filepath.ToSlash(h.Linkname)
 		return p.add(h, nil)
+	default:
+		return fmt.Errorf("%q is a device, named pipe or socket: remove it, or name it in Exclude", name)
+	}
+	if path.Base(name) == ".gitmodules" {
+		if err := p.emptyModules(root, name); err != nil {
+			return err
+		}
 	}
 	f, err := root.Open(name)
 	if err != nil {
@@ -141,47 +154,6 @@ func (p *packer) addFile(root *os.Root, name string) error {
 	}
 	defer f.Close()
 	return p.add(h, f)
-}
-
-func (p *packer) revision(ctx context.Context) error {
-	commit, err := p.git(ctx, "rev-parse", "--verify", "--end-of-options", p.src.Revision+"^{commit}")
-	if err != nil {
-		return fmt.Errorf("revision %q: %w", p.src.Revision, err)
-	}
-	p.commit = strings.TrimSpace(string(commit))
-	archive, err := p.git(ctx, "archive", "--format=tar", p.commit)
-	if err != nil {
-		return fmt.Errorf("revision %q: %w", p.src.Revision, err)
-	}
-	r := tar.NewReader(bytes.NewReader(archive))
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		name := strings.TrimSuffix(h.Name, "/")
-		if h.Typeflag == tar.TypeXGlobalHeader || p.excludedWithParents(name) {
-			continue
-		}
-		h.Name = name
-		if err := p.add(h, r); err != nil {
-			return err
-		}
-	}
-}
-
-func (p *packer) git(ctx context.Context, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", p.src.Dir}, args...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
-	}
-	return out, nil
 }
 
 func (p *packer) excludedWithParents(name string) bool {
@@ -229,6 +201,7 @@ func (p *packer) add(h *tar.Header, content io.Reader) error {
 	if plain.Size == 0 {
 		return nil
 	}
+	content = p.look(plain, content)
 	if _, err := io.CopyN(p.tar, content, plain.Size); err != nil {
 		return fmt.Errorf("%q changed while it was read: %w", h.Name, err)
 	}

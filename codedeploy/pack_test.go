@@ -4,10 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,7 +42,7 @@ func entries(t *testing.T, tarball []byte) map[string]int64 {
 	found, r := map[string]int64{}, tar.NewReader(zip)
 	for {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return found
 		}
 		require.NoError(t, err)
@@ -67,28 +69,6 @@ func TestPackIsTheSameFromEqualContents(t *testing.T) {
 	require.NoError(t, codedeploy.Check(&a))
 }
 
-func TestPackRevisionTakesWhatIsCommitted(t *testing.T) {
-	dir := application(t)
-	git := func(args ...string) {
-		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"}, args...)...)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-	}
-	git("init", "-q", "-b", "main")
-	git("add", "bin")
-	git("commit", "-qm", "one")
-	write(t, dir, "bin/rails", "changed", 0o700)
-	var out bytes.Buffer
-	packed, err := codedeploy.Pack(t.Context(), &out, codedeploy.Source{Dir: dir, Revision: "main"})
-	require.NoError(t, err)
-	require.Regexp(t, "^[0-9a-f]{40}$", packed.Revision)
-	require.Equal(t, map[string]int64{"bin/": 0o755, "bin/rails": 0o755}, entries(t, out.Bytes()))
-	for _, revision := range []string{"nowhere", "--output=/tmp/x"} {
-		_, err = codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir, Revision: revision})
-		require.ErrorContains(t, err, "revision")
-	}
-}
-
 func TestPackRefusesLinksThatLeadOut(t *testing.T) {
 	for _, to := range []string{"/etc/passwd", "../../outside", "../app/../../x"} {
 		dir := application(t)
@@ -96,4 +76,72 @@ func TestPackRefusesLinksThatLeadOut(t *testing.T) {
 		_, err := codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir})
 		require.ErrorContains(t, err, "leads out", to)
 	}
+}
+
+func TestPackNamesWhatCannotBePacked(t *testing.T) {
+	for what, make := range map[string]func(string) error{
+		`"app/pipe" is a device, named pipe or socket`: func(dir string) error { return syscall.Mkfifo(filepath.Join(dir, "app/pipe"), 0o600) },
+		`"app/sock" is a device, named pipe or socket`: func(dir string) error {
+			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+			if err != nil {
+				return err
+			}
+			defer syscall.Close(fd)
+			t.Chdir(dir) // the path of a socket is short
+			return syscall.Bind(fd, &syscall.SockaddrUnix{Name: "app/sock"})
+		},
+		`"app/a\nb" has a control character`: func(dir string) error { return os.WriteFile(filepath.Join(dir, "app/a\nb"), nil, 0o600) },
+		`"app/\xfc" is not a name in UTF-8`:  func(dir string) error { return os.WriteFile(filepath.Join(dir, "app/\xfc"), nil, 0o600) },
+		`"app/d\xfc" is not a name in UTF-8`: func(dir string) error { return os.Mkdir(filepath.Join(dir, "app/d\xfc"), 0o700) },
+	} {
+		dir := application(t)
+		require.NoError(t, make(dir))
+		_, err := codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir})
+		require.ErrorContains(t, err, what)
+		_, err = codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir, Exclude: []string{"app/[^l]*"}})
+		require.NoError(t, err, "what is excluded is not looked at")
+	}
+	_, err := codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: t.TempDir()})
+	require.ErrorContains(t, err, "it is empty")
+	_, err = codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{})
+	require.ErrorContains(t, err, "no folder is named")
+	_, err = codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: filepath.Join(t.TempDir(), "missing")})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	if os.Geteuid() != 0 { // root reads all
+		dir := application(t)
+		write(t, dir, "app/closed", "x", 0)
+		_, err = codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir})
+		require.ErrorContains(t, err, "app/closed")
+	}
+}
+
+// A folder's own bits of setgid, which files made in it inherit, do not get into a release.
+func TestPackTakesFoldersOfAGroup(t *testing.T) {
+	dir := application(t)
+	require.NoError(t, os.Chmod(filepath.Join(dir, "app"), 0o2775|os.ModeSetgid))
+	var out bytes.Buffer
+	_, err := codedeploy.Pack(t.Context(), &out, codedeploy.Source{Dir: dir})
+	require.NoError(t, err)
+	require.EqualValues(t, 0o755, entries(t, out.Bytes())["app/"])
+}
+
+func TestPackRefusesWhatOnlyStandsForContent(t *testing.T) {
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("0", 64) + "\nsize 5\n"
+	for content, what := range map[string]string{
+		pointer: "pointer of Git LFS without the file: git lfs pull",
+		"version https://git-lfs.github.com/spec/v1\next-0-x sha256:00\noid sha256:00\nsize 5\n": "pointer of Git LFS",
+		"\x00GITCRYPT\x00\x01\x02": "encrypted by git-crypt",
+	} {
+		dir := application(t)
+		write(t, dir, "public/logo.png", content, 0o600)
+		_, err := codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir})
+		require.ErrorContains(t, err, `"public/logo.png": `+what)
+		_, err = codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir, Exclude: []string{"public/logo.png"}})
+		require.NoError(t, err)
+	}
+	dir := application(t)
+	write(t, dir, "doc/lfs.md", "A pointer looks so:\n"+pointer, 0o600)
+	write(t, dir, "doc/long", pointer+strings.Repeat("x", 1024), 0o600)
+	_, err := codedeploy.Pack(t.Context(), io.Discard, codedeploy.Source{Dir: dir})
+	require.NoError(t, err)
 }

@@ -20,14 +20,15 @@ import (
 // act with Owner's rights, so that no link there makes root write elsewhere.
 type Target struct {
 	Host  sshx.Host
-	Root  string // absolute, such as "/var/www/shop"; Install creates it
+	Root  string // absolute, such as "/var/www/shop"; it belongs to Owner, and Install creates it
 	Owner string // existing user that owns the code and runs the build; empty is "deploy"
 	Group string // empty is Owner's own group
 
 	// Keep is how many releases Prune leaves where it is not told; zero is 5.
 	Keep int
 
-	LinkedDirs  []string // shared by all releases, such as "log"; made where they are missing
+	// Shared by all releases: clean paths within the application, of which none lies within another.
+	LinkedDirs  []string // such as "log"; made where they are missing
 	LinkedFiles []string // such as "config/master.key"; each has to be in shared already
 	Writable    string   // existing user that writes to the linked directories; empty is Owner
 }
@@ -51,7 +52,7 @@ func (t Target) Validate() error {
 	if t.Host == nil {
 		mistake("it has no host")
 	}
-	if !path.IsAbs(t.Root) || path.Clean(t.Root) != t.Root || t.Root == "/" || strings.ContainsAny(t.Root, "\x00\n\r") {
+	if !path.IsAbs(t.Root) || path.Clean(t.Root) != t.Root || t.Root == "/" || hasControl(t.Root) {
 		mistake("root %q is not a clean absolute path", t.Root)
 	}
 	for _, a := range []string{t.owner(), t.Group, t.Writable} {

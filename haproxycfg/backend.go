@@ -32,13 +32,17 @@ type Backend struct {
 	// Zero: at the start servers are taken for well; those that join later are not.
 	StartDown bool
 
-	// Timeout is how long an answer may take to begin. Zero: Timeouts.Server.
+	// Timeout is how long an answer may take to begin. Zero: Timeouts.Server. In Mode TCP, which knows no answers, it is
+	// how long a connection may be silent on both sides. Zero: Timeouts.Tunnel.
 	Timeout time.Duration
+
+	// Exclusive gives one server all connections for as long as its checks pass, and closes them at once when they fail:
+	// then the next one, in the order of Servers, gets all. A server that was away and comes back waits like the others.
+	// It is for Mode TCP and servers of which one alone may be written to. Zero: all usable servers share.
+	Exclusive bool
 
 	// Raw is as in Frontend.
 	Raw []string
-
-	cutDown bool // connections to a server that goes down are closed at once
 }
 
 // Balance is how a server is chosen. With each of these servers can be added while HAProxy runs.
@@ -100,7 +104,8 @@ type Check struct {
 	// change, half of it while it is down. Zero: 2 s.
 	Interval time.Duration
 
-	// Timeout is how long a check may take. Zero: 2 s.
+	// Timeout is how long the answer to a check may take; it goes with Path. Zero: 2 s. For the connection before it,
+	// a check has Interval and Timeouts.Connect, whichever is shorter.
 	Timeout time.Duration
 
 	// Rise and Fall are how many checks in a row make a server usable and unusable. Zero: 2 and 3.

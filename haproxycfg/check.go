@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Check reports every mistake in the configuration at once, each with the field's name; nil means that Render accepts
-// it.
+// Check reports every mistake in the configuration at once, each once and with the field's name; nil means that Render
+// accepts it.
 func (c Config) Check() error {
 	k := &checker{sections: map[string]string{}, binds: map[netip.AddrPort]string{}}
 	k.that(siteName.MatchString(c.Name), "config", "Name", c.Name, "is not [a-z][a-z0-9-]{0,30}")
@@ -27,12 +27,14 @@ func (c Config) Check() error {
 	}
 	for _, b := range c.Backends {
 		k.backend(b, or(c.Version, V26))
+		k.cookie(fmt.Sprintf("backend %q", b.Name), b)
 	}
 	for _, d := range c.Databases {
 		k.database(d)
 	}
 	k.stats(c.Stats)
-	k.that(len(k.binds) > 0, "config", "Frontends", len(c.Frontends), "have no address to listen on, and nothing else has")
+	k.that(len(c.Frontends)+len(c.Databases) > 0 || c.Stats.Bind.IsValid(), "config", "Frontends", 0,
+		"have no address to listen on, and nothing else has")
 	return errors.Join(k.errs...)
 }
 
@@ -66,16 +68,23 @@ func (k *checker) that(ok bool, place, field string, value any, fact string) {
 	case string, Mode, Balance, State:
 		value = fmt.Sprintf("%q", value)
 	}
-	k.errs = append(k.errs, fmt.Errorf("haproxycfg: %s: %s %v %s", place, field, value, fact))
+	err := fmt.Errorf("haproxycfg: %s: %s %v %s", place, field, value, fact)
+	if !slices.ContainsFunc(k.errs, func(e error) bool { return e.Error() == err.Error() }) {
+		k.errs = append(k.errs, err)
+	}
 }
 
 func (k *checker) number(place, field string, v, low, high int) {
 	k.that(v == 0 || v >= low && v <= high, place, field, v, fmt.Sprintf("is not within %d and %d", low, high))
 }
 
-func (k *checker) time(place, field string, d, high time.Duration) {
-	k.that(d == 0 || d >= time.Millisecond && d <= high, place, field, d, fmt.Sprintf("is not within 1ms and %v", high))
-	k.that(d%time.Millisecond == 0, place, field, d, "is not whole milliseconds")
+// time checks a duration, zero being none, and tells whether it is good.
+func (k *checker) time(place, field string, d, low, high time.Duration) bool {
+	within := d == 0 || d >= low && d <= high
+	k.that(within, place, field, d, fmt.Sprintf("is not within %v and %v", low, high))
+	whole := !within || d%time.Millisecond == 0
+	k.that(whole, place, field, d, "is not whole milliseconds")
+	return within && whole
 }
 
 func (k *checker) path(place, field, p string) {
@@ -85,17 +94,24 @@ func (k *checker) path(place, field, p string) {
 
 // section notes a name, of which there is one only.
 func (k *checker) section(place, name string) {
-	k.that(objectName.MatchString(name), place, "Name", name, "is not 1 to 64 of letters, digits and _.:-")
-	k.that(k.sections[name] == "", place, "Name", name, "is also that of "+k.sections[name])
-	k.that(name != statsName, place, "Name", name, "is that of the page of figures")
-	k.sections[name] = place
+	switch {
+	case !objectName.MatchString(name):
+		k.that(false, place, "Name", name, "is not 1 to 64 of letters, digits and _.:-")
+	case name == statsName:
+		k.that(false, place, "Name", name, "is that of the page of figures")
+	default:
+		k.that(k.sections[name] == "", place, "Name", name, "is also that of "+k.sections[name])
+		k.sections[name] = place
+	}
 }
 
-func (k *checker) bind(place, field string, a netip.AddrPort) {
+// bind tells whether the address can be listened on.
+func (k *checker) bind(place, field string, a netip.AddrPort) bool {
 	ok := a.IsValid() && a.Port() != 0 && a.Addr().Zone() == "" && !a.Addr().Is4In6()
 	k.that(ok, place, field, a, "is not an address with a port to listen on")
 	k.that(!ok || k.binds[a] == "", place, field, a, "is taken by "+k.binds[a]+" already")
 	k.binds[a] = place
+	return ok
 }
 
 func (k *checker) raw(place string, lines, known []string, prefix string) {
@@ -108,7 +124,7 @@ func (k *checker) raw(place string, lines, known []string, prefix string) {
 		word, _, _ := strings.Cut(line, " ")
 		ok := slices.Contains(known, word) || prefix != "" && strings.HasPrefix(word, prefix)
 		k.that(ok, place, field, line, "does not begin with a keyword that may stand in this section")
-		k.that(!strings.HasSuffix(line, `\`), place, field, line, "ends with a backslash")
+		k.that(!ok || !strings.HasSuffix(line, `\`), place, field, line, "ends with a backslash")
 	}
 }
 
@@ -116,8 +132,8 @@ func (k *checker) global(c Config) {
 	g := c.Global
 	k.that(g.Group == "" || groupName.MatchString(g.Group), "global", "Group", g.Group, "is not the name of a Unix group")
 	k.number("global", "MaxConn", g.MaxConn, 1, 10_000_000)
-	k.time("global", "HardStopAfter", g.HardStopAfter, 7*24*time.Hour)
-	if longest := c.longest(); g.HardStopAfter != 0 {
+	good := k.time("global", "HardStopAfter", g.HardStopAfter, time.Millisecond, 7*24*time.Hour)
+	if longest := c.longest(); good && g.HardStopAfter != 0 {
 		k.that(g.HardStopAfter > longest, "global", "HardStopAfter", g.HardStopAfter,
 			fmt.Sprintf("would cut off requests: an idle connection and the longest answer may take %v", longest))
 	}
@@ -131,7 +147,14 @@ func (k *checker) timeouts(c Config) {
 		d    time.Duration
 	}{{"Connect", t.Connect}, {"Client", t.Client}, {"Server", t.Server}, {"Queue", t.Queue}, {"Request", t.Request},
 		{"KeepAlive", t.KeepAlive}, {"Tunnel", t.Tunnel}} {
-		k.time("timeouts", f.name, f.d, 24*time.Hour)
+		k.time("timeouts", f.name, f.d, time.Millisecond, 24*time.Hour)
+	}
+	// HAProxy ends an idle connection, and one whose header is not complete, by the shorter of two time-outs.
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"Request", t.Request}, {"KeepAlive", t.KeepAlive}} {
+		k.that(t.Client <= 0 || f.d <= t.Client, "timeouts", f.name, f.d, fmt.Sprintf("is above Client %v, which would end it", t.Client))
 	}
 }
 
@@ -140,8 +163,8 @@ func (k *checker) stats(s Stats) {
 		k.that(len(s.Allow) == 0, "stats", "Allow", s.Allow, "needs Bind")
 		return
 	}
-	k.bind("stats", "Bind", s.Bind)
-	k.that(s.Bind.Addr().IsLoopback() || len(s.Allow) > 0, "stats", "Bind", s.Bind,
+	ok := k.bind("stats", "Bind", s.Bind)
+	k.that(!ok || s.Bind.Addr().IsLoopback() || len(s.Allow) > 0, "stats", "Bind", s.Bind,
 		"is open to strangers: Allow must name who may read it")
 	k.prefixes("stats", "Allow", s.Allow)
 }

@@ -15,20 +15,32 @@ func (k *checker) backend(b Backend, v Version) {
 	k.mode(place, b.Mode)
 	k.that(slices.Contains([]Balance{"", RoundRobin, LeastConn, Random, Source}, b.Balance), place, "Balance", b.Balance,
 		"is none of roundrobin, leastconn, random and source")
-	if b.StartDown && v < v31 {
+	if b.StartDown && v >= V26 && v < v31 { // an older one is reported by itself
 		k.errs = append(k.errs, &VersionError{What: place + ": StartDown", Needs: v31, Has: v})
 	}
 	if b.SlowStart > 0 {
-		k.time(place, "SlowStart", b.SlowStart, time.Hour)
+		k.time(place, "SlowStart", b.SlowStart, time.Millisecond, time.Hour)
 	}
-	k.time(place, "Timeout", b.Timeout, 24*time.Hour)
+	k.time(place, "Timeout", b.Timeout, time.Millisecond, 24*time.Hour)
 	k.that(b.Retries.Count <= 100, place, "Retries.Count", b.Retries.Count, "is above 100")
 	k.that(b.Mode != TCP || b.Retries == Retries{Count: b.Retries.Count}, place, "Retries.OnTimeout", true, "is for Mode http")
 	k.serverTLS(place, b)
-	k.cookie(place, b)
 	k.check(place, b.Check)
 	k.servers(place, b.Servers)
+	if b.Exclusive {
+		k.that(b.Mode == TCP, place, "Exclusive", true, "is for Mode tcp")
+		k.exclusive(place, b.Servers)
+	}
 	k.raw(place, b.Raw, rawBackend, "")
+}
+
+// exclusive refuses what would have a second server work beside the first.
+func (k *checker) exclusive(place string, list []Server) {
+	for _, s := range list {
+		at := fmt.Sprintf("%s server %q", place, s.Name)
+		k.that(!s.Backup, at, "Backup", true, "says nothing where one server gets everything; the order of Servers does")
+		k.that(s.State != Drain, at, "State", s.State, "would keep its connections beside those of the next server; maint ends them")
+	}
 }
 
 func (k *checker) serverTLS(place string, b Backend) {
@@ -57,10 +69,9 @@ func (k *checker) check(place string, c Check) {
 	k.that(c.Path == "" || urlPath.MatchString(c.Path), place, "Check.Path", c.Path, "is not a URL path, such as /up")
 	k.that(c.Host == "" || isHost(c.Host), place, "Check.Host", c.Host, "is not a host name")
 	k.that(c.Status == "" || statuses.MatchString(c.Status), place, "Check.Status", c.Status, "is not a status or range, such as 200-399")
-	k.that(c.Path != "" || c.Host == "" && c.Status == "", place, "Check.Path", c.Path, "is needed for Host and Status")
-	k.that(c.Interval == 0 || c.Interval >= 100*time.Millisecond, place, "Check.Interval", c.Interval, "is below 100ms")
-	k.time(place, "Check.Interval", c.Interval, time.Hour)
-	k.time(place, "Check.Timeout", c.Timeout, time.Hour)
+	k.that(c.Path != "" || c.Host == "" && c.Status == "" && c.Timeout == 0, place, "Check.Path", c.Path, "is needed for Host, Status and Timeout")
+	k.time(place, "Check.Interval", c.Interval, 100*time.Millisecond, time.Hour)
+	k.time(place, "Check.Timeout", c.Timeout, time.Millisecond, time.Hour)
 	k.number(place, "Check.Rise", c.Rise, 1, 100)
 	k.number(place, "Check.Fall", c.Fall, 1, 100)
 }
@@ -69,14 +80,15 @@ func (k *checker) servers(place string, list []Server) {
 	names, addrs := map[string]bool{}, map[netip.AddrPort]string{}
 	for _, s := range list {
 		at := fmt.Sprintf("%s server %q", place, s.Name)
-		k.that(objectName.MatchString(s.Name), at, "Name", s.Name, "is not 1 to 64 of letters, digits and _.:-")
-		k.that(!names[s.Name], at, "Name", s.Name, "is there twice")
-		names[s.Name] = true
+		named := objectName.MatchString(s.Name)
+		k.that(named, at, "Name", s.Name, "is not 1 to 64 of letters, digits and _.:-")
+		k.that(!named || !names[s.Name], at, "Name", s.Name, "is there twice")
 		ip := s.Addr.Addr()
-		k.that(s.Addr.IsValid() && s.Addr.Port() != 0 && !ip.IsUnspecified() && ip.Zone() == "" && !ip.Is4In6(), at, "Addr", s.Addr,
-			"is not an address with a port that can be reached")
-		k.that(addrs[s.Addr] == "", at, "Addr", s.Addr, fmt.Sprintf("is that of %q too", addrs[s.Addr]))
-		addrs[s.Addr] = s.Name
+		reachable := s.Addr.IsValid() && s.Addr.Port() != 0 && !ip.IsUnspecified() && ip.Zone() == "" && !ip.Is4In6()
+		k.that(reachable, at, "Addr", s.Addr, "is not an address with a port that can be reached")
+		other, taken := addrs[s.Addr]
+		k.that(!reachable || !taken || names[s.Name], at, "Addr", s.Addr, fmt.Sprintf("is that of %q too", other))
+		names[s.Name], addrs[s.Addr] = true, s.Name
 		k.number(at, "Weight", s.Weight, 1, 256)
 		k.number(at, "MaxConn", s.MaxConn, 1, 1_000_000)
 		k.that(slices.Contains([]State{"", Ready, Drain, Maint}, s.State), at, "State", s.State, "is none of ready, drain and maint")
@@ -89,9 +101,9 @@ func (k *checker) database(d Database) {
 	k.bind(place, "Bind", d.Bind)
 	k.that(urlPath.MatchString(d.RolePath), place, "RolePath", d.RolePath, "is not a URL path, such as /source")
 	k.that(d.RolePort != 0, place, "RolePort", d.RolePort, "is needed: who asks a database for its role over HTTP?")
-	k.that(d.Interval == 0 || d.Interval >= 100*time.Millisecond, place, "Interval", d.Interval, "is below 100ms")
-	k.time(place, "Interval", d.Interval, time.Hour)
-	k.time(place, "IdleTimeout", d.IdleTimeout, 20*24*time.Hour)
+	k.time(place, "Interval", d.Interval, 100*time.Millisecond, time.Hour)
+	k.time(place, "IdleTimeout", d.IdleTimeout, time.Millisecond, 20*24*time.Hour)
 	k.servers(place, d.Servers)
+	k.exclusive(place, d.Servers)
 	k.raw(place, d.Raw, rawBackend, "")
 }

@@ -2,6 +2,7 @@ package haproxycfg
 
 import (
 	"fmt"
+	"slices"
 )
 
 func (k *checker) frontend(f Frontend, modes map[string]Mode) {
@@ -19,26 +20,28 @@ func (k *checker) frontend(f Frontend, modes map[string]Mode) {
 	if f.Backend != "" {
 		k.use(place, "Backend", f.Backend, f.Mode, modes)
 	}
-	chosen := -1
 	for i, r := range f.Rules {
-		at := fmt.Sprintf("%s Rules[%d]", place, i)
-		k.rule(at, r, f.Mode, modes)
-		if r.Use != "" {
-			chosen = i
-			continue
-		}
-		k.that(chosen < 0, at, "", "", fmt.Sprintf("stands after Rules[%d], which chooses a backend; HAProxy would run it before", chosen))
+		k.rule(fmt.Sprintf("%s Rules[%d]", place, i), r, f.Mode, modes)
+	}
+	chooses := func(r Rule) bool { return r.Use != "" }
+	if chosen := slices.IndexFunc(f.Rules, chooses); chosen >= 0 {
+		after := slices.IndexFunc(f.Rules[chosen:], func(r Rule) bool { return !chooses(r) })
+		late := chosen + max(after, 0)
+		k.that(after < 0, place, fmt.Sprintf("Rules[%d]", late), f.Rules[late].words(),
+			fmt.Sprintf("stands after Rules[%d], which chooses a backend; HAProxy would run it before", chosen))
 	}
 }
 
 func (k *checker) mode(place string, m Mode) {
-	k.that(m == "" || m == HTTP || m == TCP, place, "Mode", m, `is neither "http" nor "tcp"`)
+	k.that(isMode(m), place, "Mode", m, `is neither "http" nor "tcp"`)
 }
+
+func isMode(m Mode) bool { return m == "" || m == HTTP || m == TCP }
 
 func (k *checker) use(place, field, backend string, m Mode, modes map[string]Mode) {
 	mode, there := modes[backend]
 	k.that(there, place, field, backend, "is no backend")
-	k.that(!there || mode == or(m, HTTP), place, field, backend, "is of Mode "+string(mode))
+	k.that(!there || mode == or(m, HTTP) || !isMode(mode) || !isMode(m), place, field, backend, "is of Mode "+string(mode))
 }
 
 func (k *checker) clientTLS(place, field string, t ClientTLS) {

@@ -41,12 +41,12 @@ type Global struct {
 // Timeouts hold where a frontend or backend does not say otherwise. All are whole milliseconds.
 type Timeouts struct {
 	Connect   time.Duration // to a server. Zero: 2 s
-	Client    time.Duration // a client that is silent in mid-request. Zero: 1 min
-	Server    time.Duration // until a server's answer begins. Zero: 1 min
+	Client    time.Duration // a client that is silent in mid-request, or reads no answer. Zero: 1 min
+	Server    time.Duration // until a server's answer begins, and between parts of it. Zero: 1 min
 	Queue     time.Duration // waiting for a free place where Server.MaxConn is reached. Zero: 10 s
-	Request   time.Duration // for a client to send the header. Zero: 10 s
-	KeepAlive time.Duration // an idle client. It is below the servers' own (Puma: 20 s). Zero: 15 s
-	Tunnel    time.Duration // a silent WebSocket or TCP stream. Zero: 1 h
+	Request   time.Duration // for a client to send the header; at most Client. Zero: 10 s, or Client if that is shorter
+	KeepAlive time.Duration // an idle client; at most Client, and below the servers' own (Puma: 20 s). Zero: 15 s, or Client if that is shorter
+	Tunnel    time.Duration // a WebSocket, or a connection in Mode TCP, that is silent on both sides. Zero: 1 h
 }
 
 // Mode is what HAProxy understands of a connection.
@@ -69,6 +69,13 @@ type Stats struct {
 // Database is a listener that leads to whichever database server says that it is the source: applications connect to
 // it and need not know where the source is. A server that stops saying so loses its connections at once, since what
 // is written there would be lost.
+//
+// Where several say so, one alone gets all connections, since their data would part: the one that has them already,
+// until it stops saying so, and the first of Servers where none has. An old source that comes back and does not know
+// that it was replaced thus takes nothing from the new one. The price: a connection that the source refuses is tried
+// again there and nowhere else. What HAProxy remembers for it ends with its process. A process that was replaced by a
+// reload asks for no roles any more and keeps its connections up to Global.HardStopAfter: give databases an HAProxy of
+// their own, for which servers come and go without a reload.
 type Database struct {
 	// Name of the section, such as "database".
 	Name string
@@ -76,7 +83,7 @@ type Database struct {
 	// Bind is where applications connect to, such as 127.0.0.1:3306.
 	Bind netip.AddrPort
 
-	// Servers are all of them, sources and replicas.
+	// Servers are all of them, sources and replicas. None is a Backup or in Drain: it would share the writes.
 	Servers []Server
 
 	// RolePath is asked of each server over HTTP, and answered by 200 on the source alone, such as "/source".
@@ -88,7 +95,7 @@ type Database struct {
 	// Interval is the time between two questions. Two without 200 in a row make a server unusable. Zero: 1 s.
 	Interval time.Duration
 
-	// IdleTimeout is how long a connection may be silent. Zero: 8 h, MySQL's own.
+	// IdleTimeout is how long a connection may be silent on both sides, whatever Timeouts say. Zero: 8 h, MySQL's own.
 	IdleTimeout time.Duration
 
 	// Raw is as in Frontend.
@@ -99,8 +106,8 @@ type Database struct {
 func (d Database) Backend() Backend {
 	return Backend{
 		Name: d.Name, Mode: TCP, Servers: d.Servers, SlowStart: -1, Timeout: or(d.IdleTimeout, 8*time.Hour),
-		Check:   Check{Path: d.RolePath, Port: d.RolePort, Status: "200", Interval: or(d.Interval, time.Second), Rise: 1, Fall: 2},
-		cutDown: true,
+		Check:     Check{Path: d.RolePath, Port: d.RolePort, Status: "200", Interval: or(d.Interval, time.Second), Rise: 1, Fall: 2},
+		Exclusive: true,
 	}
 }
 

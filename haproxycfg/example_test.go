@@ -152,7 +152,7 @@ func ExampleDatabase() {
 	// Output:
 	// bind 127.0.0.1:3306
 	// http-check send meth GET uri /source ver HTTP/1.1 hdr Host localhost
-	// default-server check port 3307 inter 1s fastinter 250ms downinter 500ms rise 1 fall 2 on-marked-down shutdown-sessions
+	// default-server check port 3307 inter 1s fastinter 250ms downinter 500ms rise 1 fall 2 backup on-marked-down shutdown-sessions
 	// server db-1 10.0.1.51:3306
 	// server db-2 10.0.2.51:3306
 }

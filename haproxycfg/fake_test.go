@@ -18,6 +18,7 @@ type fake struct {
 	answers map[string]string
 	newer   bool                                 // answers like 3.2 and later: one prompt for a line, not one for each command in it
 	deliver func(w io.WriteCloser, reply string) // zero writes it at once
+	loads   bool                                 // its scripts find nothing wrong
 
 	mu    sync.Mutex
 	lines []string // received
@@ -35,7 +36,15 @@ func newFake() *fake {
 	}}
 }
 
-func (f *fake) Run(context.Context, sshx.Script) error { return fmt.Errorf("no script is expected") }
+func (f *fake) Run(_ context.Context, s sshx.Script) error {
+	if !f.loads {
+		return fmt.Errorf("no script is expected")
+	}
+	if s.Stdout != nil {
+		io.WriteString(s.Stdout, "version 2.6.12\nvalid \nplaced\n")
+	}
+	return nil
+}
 
 func (f *fake) Dial(context.Context, string, string) (net.Conn, error) {
 	client, server := net.Pipe()

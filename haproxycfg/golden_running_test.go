@@ -3,7 +3,6 @@
 package haproxycfg_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -298,42 +297,4 @@ func reEncryptServes(t *testing.T, s *server, _ haproxycfg.Config, ca *authority
 	require.NoError(t, s.Join(ctx, here(reEncrypt()).Backends[0], haproxycfg.Server{Name: "liar", Addr: addr("127.0.1.78:8443")}))
 	require.NoError(t, s.Await(ctx, "app", "liar", func(st haproxycfg.Stat) bool { return st.LastCheck == "L6RSP" }))
 	require.NotContains(t, settle(t, traffic.Load{Target: s.target(8000)}).By, "127.0.1.78:8443")
-}
-
-func databaseServes(t *testing.T, s *server, _ haproxycfg.Config, _ *authority) {
-	promote := func(a string) {
-		s.Root(t, "echo "+a+" >/var/tmp/source")
-		name := map[string]string{"127.0.1.51:3306": "db-1", "127.0.2.51:3306": "db-2"}[a]
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		require.NoError(t, s.Await(ctx, "database", name, haproxycfg.Stat.Usable))
-	}
-	connect := func() (net.Conn, *bufio.Reader, string) {
-		c, err := s.Machine.Host.Dial(t.Context(), "tcp", "127.0.0.1:3306")
-		require.NoError(t, err)
-		require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
-		r := bufio.NewReader(c)
-		line, _ := r.ReadString('\n')
-		return c, r, strings.TrimSpace(line)
-	}
-	promote("127.0.1.51:3306")
-	require.Eventually(t, func() bool {
-		list, err := s.Servers(t.Context(), "database")
-		require.NoError(t, err)
-		return !list[1].Usable()
-	}, 10*time.Second, 50*time.Millisecond)
-	c, r, who := connect()
-	defer c.Close()
-	require.Equal(t, "127.0.1.51:3306", who)
-	fmt.Fprintln(c, "write")
-	line, err := r.ReadString('\n')
-	require.NoError(t, err)
-	require.Equal(t, "write\n", line)
-
-	promote("127.0.2.51:3306")
-	_, err = r.ReadString('\n')
-	require.Error(t, err, "who writes to the old source is cut off")
-	again, _, who := connect()
-	defer again.Close()
-	require.Equal(t, "127.0.2.51:3306", who, "and finds the new one without being told")
 }

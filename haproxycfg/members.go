@@ -10,7 +10,11 @@ func (c *Changes) members(old, next Backend) {
 	}
 	var more, less []Step
 	step := func(list *[]Step, v Verb, s Server, reason string, args ...any) {
-		*list = append(*list, Step{Verb: v, Backend: next.Name, Server: s, Reason: fmt.Sprintf(reason, args...), backend: next})
+		one := Step{Verb: v, Backend: next.Name, Server: s, Reason: fmt.Sprintf(reason, args...)}
+		if v == DoJoin {
+			one.Settings = next.settings()
+		}
+		*list = append(*list, one)
 	}
 	for _, s := range next.Servers {
 		o, there := was[s.Name]
@@ -35,6 +39,12 @@ func (c *Changes) members(old, next Backend) {
 		}
 	}
 	c.Steps = append(append(c.Steps, more...), less...)
+}
+
+// settings are what its servers have in common.
+func (b Backend) settings() Backend {
+	b.Servers, b.Cookie.Key = nil, ""
+	return b
 }
 
 // alter plans what changes of a server that stays.

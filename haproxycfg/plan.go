@@ -30,14 +30,16 @@ const (
 	DoMaint   Verb = "maint"
 )
 
-// Step is one change to one server.
+// Step is one change to one server. A plan may be kept as JSON: what comes back does the same.
 type Step struct {
 	Verb    Verb
 	Backend string
 	Server  Server // as it will be; for DoLeave as it was
 	Reason  string
 
-	backend Backend // for DoJoin
+	// Settings are what a server that joins shares with the others of its backend: the backend without its servers and
+	// the cookie's key. Zero: Apply takes them from its configuration, and Runtime.Do refuses DoJoin.
+	Settings Backend `json:",omitzero"`
 }
 
 // String is the step as a line of a plan: `backend "app": drain web-1: ready → drain`.
@@ -167,4 +169,47 @@ func (b Backend) ready() int {
 		}
 	}
 	return n
+}
+
+// ready is how many servers of a backend are to get requests.
+func (c Config) ready(backend string) int {
+	for _, b := range pools(c) {
+		if b.Name == backend {
+			return b.ready()
+		}
+	}
+	return 0
+}
+
+// within are the steps on the way to next, or what about them next knows nothing of.
+func (c Changes) within(next Config) ([]Step, error) {
+	var errs []error
+	steps := slices.Clone(c.Steps)
+	for i := range steps {
+		errs = append(errs, steps[i].settle(next))
+	}
+	return steps, errors.Join(errs...)
+}
+
+// settle gives a step the settings of its backend in next.
+func (s *Step) settle(next Config) error {
+	if !slices.Contains([]Verb{DoJoin, DoLeave, DoWeight, DoMaxConn, DoReady, DoDrain, DoMaint}, s.Verb) {
+		return s.unknown()
+	}
+	list := pools(next)
+	i := slices.IndexFunc(list, func(b Backend) bool { return b.Name == s.Backend })
+	if i < 0 {
+		return fmt.Errorf("haproxycfg: %v: Backend %q is not in the configuration that is applied", s, s.Backend)
+	}
+	if stays := slices.Contains(list[i].Servers, s.Server); stays == (s.Verb == DoLeave) {
+		return fmt.Errorf("haproxycfg: %v: Server %+v is otherwise in the configuration that is applied: the next reload would undo the step", s, s.Server)
+	}
+	if s.Verb == DoJoin {
+		s.Settings = list[i].settings()
+	}
+	return nil
+}
+
+func (s Step) unknown() error {
+	return fmt.Errorf("haproxycfg: %v: Verb %q is none of join, leave, weight, maxconn, ready, drain and maint", s, s.Verb)
 }

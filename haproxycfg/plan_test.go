@@ -1,7 +1,9 @@
 package haproxycfg_test
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,4 +134,103 @@ func TestPlanFromNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, changes.Steps)
 	require.NotEmpty(t, changes.Reload)
+}
+
+// kept is a plan that was written down and read again.
+func kept(t *testing.T, c haproxycfg.Changes) haproxycfg.Changes {
+	t.Helper()
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), edge().Backends[0].Cookie.Key)
+	var read haproxycfg.Changes
+	require.NoError(t, json.Unmarshal(text, &read))
+	require.Equal(t, c, read)
+	return read
+}
+
+// TestPlanReadFromJSON is a plan that does what it did before, and waits for what it waited for.
+func TestPlanReadFromJSON(t *testing.T) {
+	old, next := edge(), edge()
+	old.Databases, next.Databases = database().Databases, database().Databases
+	*servers(&next) = append((*servers(&next))[1:], haproxycfg.Server{Name: "app-9", Addr: addr("10.0.1.29:3001"), Weight: 7})
+	(*servers(&next))[0].State, (*servers(&next))[1].MaxConn = haproxycfg.Drain, 5
+	next.Databases[0].Servers = append(next.Databases[0].Servers, haproxycfg.Server{Name: "db-3", Addr: addr("10.0.3.51:3306")})
+	next.Timeouts.Queue = time.Second
+	plan, err := haproxycfg.Plan(old, next)
+	require.NoError(t, err)
+	require.Len(t, plan.Steps, 5)
+
+	sent := map[bool][]string{}
+	for _, fromJSON := range []bool{false, true} {
+		f, steps := newFake(), plan.Steps
+		if fromJSON {
+			steps = kept(t, plan).Steps
+		}
+		for _, s := range steps {
+			if s.Verb == haproxycfg.DoJoin {
+				require.NoError(t, runtimeOf(f).Do(t.Context(), s))
+			}
+		}
+		sent[fromJSON] = f.sent()
+	}
+	require.Equal(t, sent[false], sent[true])
+	all := strings.Join(sent[true], "\n")
+	require.Contains(t, all, "enable dynamic-cookie backend app")
+	require.Contains(t, all, "add server database/db-3 10.0.3.51:3306 check port 3307 inter 1s fastinter 250ms downinter 500ms rise 1 fall 2 backup on-marked-down shutdown-sessions")
+}
+
+// few has two servers of which one leaves, while HAProxy says that the other is down.
+func few(t *testing.T) (f *fake, next config, plan haproxycfg.Changes) {
+	old := config{Name: "shop", Frontends: frontEnd().Frontends, Backends: []haproxycfg.Backend{{Name: "app",
+		Servers: []haproxycfg.Server{{Name: "app-1", Addr: addr("10.0.1.21:3001")}, {Name: "app-2", Addr: addr("10.0.1.22:3001")}}}}}
+	next = old
+	next.Backends = []haproxycfg.Backend{{Name: "app", Servers: old.Backends[0].Servers[1:]}}
+	plan, err := haproxycfg.Plan(old, next)
+	require.NoError(t, err)
+	f = newFake()
+	f.loads = true
+	f.answers["show stat"] = statHeader + "app,app-1,0,0,4,0,0,0,0,UP,1,L7OK,0,10.0.1.21:3001,10,20,2,\n" +
+		"app,app-2,0,0,4,0,0,0,0,DOWN,1,L4CON,0,10.0.1.22:3001,10,20,2,\napp,BACKEND,0,0,4,,,,,UP,25,,0,,,,,\n"
+	return f, next, plan
+}
+
+func TestNoPlanTakesTheLastServerAway(t *testing.T) {
+	_, _, planned := few(t)
+	for name, changes := range map[string]haproxycfg.Changes{
+		"planned": planned, "from JSON": kept(t, planned),
+		"by hand": {Steps: []haproxycfg.Step{{Verb: haproxycfg.DoLeave, Backend: "app", Server: haproxycfg.Server{Name: "app-1"}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, next, _ := few(t)
+			r := runtimeOf(f)
+			r.JoinTimeout = 10 * time.Millisecond
+			err := haproxycfg.Apply(t.Context(), r, next, changes)
+			require.ErrorContains(t, err, "it stays: without it 0 servers are usable, 1 are needed")
+			require.Empty(t, f.sent())
+		})
+	}
+}
+
+func TestStepsMadeByHand(t *testing.T) {
+	db := haproxycfg.Server{Name: "db-1", Addr: addr("10.0.1.51:3306")}
+	f := newFake()
+	f.loads = true
+	require.NoError(t, haproxycfg.Apply(t.Context(), runtimeOf(f), database(), haproxycfg.Changes{Steps: []haproxycfg.Step{{Verb: haproxycfg.DoJoin, Backend: "database", Server: db}}}))
+	require.Contains(t, strings.Join(f.sent(), "\n"), "rise 1 fall 2 backup on-marked-down shutdown-sessions")
+
+	for want, s := range map[string]haproxycfg.Step{
+		`haproxycfg: backend "database": jion db-1: : Verb "jion" is none of join, leave,`: {Verb: "jion", Backend: "database", Server: db},
+		`Backend "app" is not in the configuration`:                                        {Verb: haproxycfg.DoJoin, Backend: "app", Server: db},
+		`the next reload would undo the step`:                                              {Verb: haproxycfg.DoJoin, Backend: "database", Server: haproxycfg.Server{Name: "db-9", Addr: db.Addr}},
+		`backend "database": leave db-1: : Server {Name:db-1`:                              {Verb: haproxycfg.DoLeave, Backend: "database", Server: db},
+	} {
+		f := newFake()
+		f.loads = true
+		err := haproxycfg.Apply(t.Context(), runtimeOf(f), database(), haproxycfg.Changes{Steps: []haproxycfg.Step{s}})
+		require.ErrorContains(t, err, want)
+		require.Empty(t, f.sent(), "nothing is done")
+	}
+	err := runtimeOf(f).Do(t.Context(), haproxycfg.Step{Verb: haproxycfg.DoJoin, Backend: "database", Server: db})
+	require.EqualError(t, err, `haproxycfg: join database/db-1: the step has the Settings of backend ""; take it from Plan, or use Join`)
+	require.ErrorContains(t, runtimeOf(f).Do(t.Context(), haproxycfg.Step{}), `Verb "" is none of`)
 }

@@ -9,7 +9,7 @@ import (
 // pool is a backend in the words of the file.
 type pool struct {
 	Name, At            string
-	TCP                 bool
+	TCP, Exclusive      bool
 	Balance, BalanceAt  string
 	Timeout, TimeoutAt  string
 	Count               int
@@ -20,12 +20,12 @@ type pool struct {
 	Options             string // that its servers have in common
 }
 
-func newPool(at string, b Backend) pool {
-	p := pool{Name: b.Name, At: at, TCP: b.Mode == TCP, Balance: string(or(b.Balance, RoundRobin)), BalanceAt: at + ": Balance",
+func newPool(at string, b Backend, t Timeouts) pool {
+	p := pool{Name: b.Name, At: at, TCP: b.Mode == TCP, Exclusive: b.Exclusive, Balance: string(or(b.Balance, RoundRobin)), BalanceAt: at + ": Balance",
 		TimeoutAt: at + ": Timeout", Count: max(or(b.Retries.Count, 3), 0), OnTimeout: b.Retries.OnTimeout,
 		CookieAt: at + ": Cookie", Raw: rawLines(at, b.Raw), Options: b.options(), Check: b.Check.lines(at + ": Check")}
-	if b.Timeout != 0 {
-		p.Timeout = span(b.Timeout)
+	if d := b.silence(t); d != 0 {
+		p.Timeout = span(d)
 	}
 	if b.Cookie.Name != "" {
 		p.Cookie = &b.Cookie
@@ -34,6 +34,15 @@ func newPool(at string, b Backend) pool {
 		p.Servers = append(p.Servers, line{Text: s.words(), At: fmt.Sprintf("%s server %q", at, s.Name)})
 	}
 	return p
+}
+
+// silence is the time-out that the backend has for itself. In Mode TCP it always has one: HAProxy would use that of
+// WebSockets.
+func (b Backend) silence(t Timeouts) time.Duration {
+	if b.Mode == TCP {
+		return or(b.Timeout, t.tunnel())
+	}
+	return b.Timeout
 }
 
 func (c Check) lines(at string) []line {
@@ -99,8 +108,8 @@ func (b Backend) options() string {
 	if b.StartDown {
 		w = append(w, "init-state down")
 	}
-	if b.cutDown {
-		w = append(w, "on-marked-down shutdown-sessions")
+	if b.Exclusive {
+		w = append(w, "backup", "on-marked-down shutdown-sessions")
 	}
 	return strings.Join(w, " ")
 }

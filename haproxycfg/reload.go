@@ -67,13 +67,18 @@ func Reload(ctx context.Context, h sshx.Host, c Config) error {
 // Apply takes a host from one configuration to the next as planned: Preflight, the steps over the runtime socket, and
 // then the file, with a reload only where the plan has a reason for one. No server is taken from a backend before half
 // of those that it is to have are usable without it: servers that replace all others come first. It can be called again
-// after an error: what is done already is found done.
+// after an error: what is done already is found done. Steps that were made by hand are done in the same way; one that
+// next does not agree with is refused before anything is done.
 func Apply(ctx context.Context, r Runtime, next Config, c Changes) error {
+	steps, err := c.within(next)
+	if err != nil {
+		return err
+	}
 	if err := Preflight(ctx, r.Host, next); err != nil {
 		return err
 	}
-	for i, s := range c.Steps {
-		err := r.spare(ctx, s)
+	for i, s := range steps {
+		err := r.spare(ctx, s, next.ready(s.Backend))
 		if err == nil {
 			err = r.Do(ctx, s)
 		}
@@ -84,14 +89,14 @@ func Apply(ctx context.Context, r Runtime, next Config, c Changes) error {
 	return load(ctx, r.Host, next, len(c.Reload) > 0)
 }
 
-// spare waits until a backend can do without the server that a step takes from it.
-func (r Runtime) spare(ctx context.Context, step Step) error {
+// spare waits until a backend that is to have so many servers can do without the one that a step takes from it.
+func (r Runtime) spare(ctx context.Context, step Step, ready int) error {
 	if step.Verb != DoLeave && step.Verb != DoDrain && step.Verb != DoMaint {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, or(r.JoinTimeout, time.Minute))
 	defer cancel()
-	needs := (step.backend.ready() + 1) / 2
+	needs := (ready + 1) / 2
 	return r.within(ctx, fmt.Sprintf("%s %s/%s", step.Verb, step.Backend, step.Server.Name), func(s *session) error {
 		others := 0
 		err := poll(ctx, func() (bool, error) {

@@ -63,7 +63,7 @@ func (r Runtime) Version(ctx context.Context) (v Version, err error) {
 }
 
 // Join gives a backend another server, and returns when HAProxy knows it: it gets requests as soon as its checks have
-// passed (Await), none before. b is the backend as it is in the file. Joining a server that is there with the same
+// passed (Await), none before. b is the backend as it is in the file; of its cookie the name is enough. Joining a server that is there with the same
 // address is no error; with another one it is ErrExists.
 func (r Runtime) Join(ctx context.Context, b Backend, server Server) error {
 	b.Servers = []Server{server}
@@ -263,12 +263,16 @@ func (r Runtime) Ready(ctx context.Context, backend, server string) error {
 	})
 }
 
-// Do does one step of a plan.
+// Do does one step of a plan, at once: Apply is what waits until the backend can spare a server.
 func (r Runtime) Do(ctx context.Context, step Step) error {
 	b, s := step.Backend, step.Server
 	switch step.Verb {
 	case DoJoin:
-		return r.Join(ctx, step.backend, s)
+		if step.Settings.Name != b {
+			return fmt.Errorf("haproxycfg: join %s/%s: the step has the Settings of backend %q; take it from Plan, or use Join",
+				b, s.Name, step.Settings.Name)
+		}
+		return r.Join(ctx, step.Settings, s)
 	case DoLeave:
 		_, err := r.Leave(ctx, b, s.Name)
 		return err
@@ -287,5 +291,5 @@ func (r Runtime) Do(ctx context.Context, step Step) error {
 		}
 		return r.Ready(ctx, b, s.Name)
 	}
-	return fmt.Errorf("haproxycfg: step %q is none", step.Verb)
+	return step.unknown()
 }

@@ -24,7 +24,7 @@ type view struct {
 type line struct{ Why, Text, At string }
 
 type frontendView struct {
-	Name, At          string
+	Name, At, Timeout string
 	TCP, SNI          bool
 	TrustForwarded    bool
 	MaxConn           int
@@ -51,22 +51,22 @@ func newView(c Config) view {
 	v := view{
 		Global: c.Global, Socket: SocketPath, State: StatePath, HardStop: span(c.hardStop()), Ciphers: ciphers, TLS: c.tls(),
 		GlobalRaw: rawLines("global", c.Global.Raw),
-		Connect:   span(or(t.Connect, 2*time.Second)), Client: span(or(t.Client, time.Minute)), Server: span(t.server()),
-		Queue: span(or(t.Queue, 10*time.Second)), Request: span(or(t.Request, 10*time.Second)),
-		KeepAlive: span(t.keepAlive()), Tunnel: span(or(t.Tunnel, time.Hour)),
+		Connect:   span(or(t.Connect, 2*time.Second)), Client: span(t.client()), Server: span(t.server()),
+		Queue: span(t.queue()), Request: span(t.request()),
+		KeepAlive: span(t.keepAlive()), Tunnel: span(t.tunnel()),
 	}
 	for _, f := range c.Frontends {
-		v.Frontends = append(v.Frontends, newFrontend(f))
+		v.Frontends = append(v.Frontends, newFrontend(f, t))
 	}
 	for _, b := range c.Backends {
-		v.Backends = append(v.Backends, newPool(fmt.Sprintf("backend %q", b.Name), b))
+		v.Backends = append(v.Backends, newPool(fmt.Sprintf("backend %q", b.Name), b, t))
 	}
 	for _, d := range c.Databases {
 		at := fmt.Sprintf("database %q", d.Name)
-		pool := newPool(at, d.Backend())
+		pool := newPool(at, d.Backend(), t)
 		pool.Raw = rawLines(at, d.Raw)
 		v.Databases = append(v.Databases, databaseView{Name: d.Name, At: at, Bind: d.Bind.String(), BindAt: at + ": Bind",
-			Timeout: pool.Timeout, Pool: pool})
+			Timeout: span(t.waits(d.Backend().Timeout)), Pool: pool})
 	}
 	if c.Stats.Bind.IsValid() {
 		v.Stats = &statsView{statsName, c.Stats.Bind, c.Stats.Allow}
@@ -75,13 +75,22 @@ func newView(c Config) view {
 }
 
 func (t Timeouts) server() time.Duration    { return or(t.Server, time.Minute) }
-func (t Timeouts) keepAlive() time.Duration { return or(t.KeepAlive, 15*time.Second) }
+func (t Timeouts) queue() time.Duration     { return or(t.Queue, 10*time.Second) }
+func (t Timeouts) tunnel() time.Duration    { return or(t.Tunnel, time.Hour) }
+func (t Timeouts) client() time.Duration    { return or(t.Client, time.Minute) }
+func (t Timeouts) request() time.Duration   { return or(t.Request, min(10*time.Second, t.client())) }
+func (t Timeouts) keepAlive() time.Duration { return or(t.KeepAlive, min(15*time.Second, t.client())) }
+
+// waits is how long a client in Mode TCP may say nothing before it has a server. HAProxy counts the queue.
+func (t Timeouts) waits(silence time.Duration) time.Duration { return max(silence, t.queue()) }
 
 // longest is how long a process that was replaced may have work that is not a stream.
 func (c Config) longest() time.Duration {
 	longest := c.Timeouts.server()
 	for _, b := range c.Backends {
-		longest = max(longest, b.Timeout)
+		if b.Mode != TCP {
+			longest = max(longest, b.Timeout)
+		}
 	}
 	return longest + c.Timeouts.keepAlive()
 }
@@ -117,10 +126,10 @@ func rawLines(place string, raw []string) []line {
 	return list
 }
 
-func newFrontend(f Frontend) frontendView {
+func newFrontend(f Frontend, t Timeouts) frontendView {
 	at := fmt.Sprintf("frontend %q", f.Name)
 	v := frontendView{Name: f.Name, At: at, TCP: f.Mode == TCP, TrustForwarded: f.TrustForwarded, MaxConn: f.MaxConn, MaxConnAt: at + ": MaxConn",
-		Backend: f.Backend, Raw: rawLines(at, f.Raw)}
+		Backend: f.Backend, Raw: rawLines(at, f.Raw), Timeout: span(t.waits(t.tunnel()))}
 	for i, b := range f.Binds {
 		v.Binds = append(v.Binds, line{Text: b.words(f.Mode), At: fmt.Sprintf("%s: Binds[%d]", at, i)})
 	}

@@ -161,6 +161,7 @@ func (s Store) produce(ctx context.Context, source Source, m *Manifest, w io.Wri
 	m.Kind, m.Tool, m.Server, m.Databases, m.Position = facts.Kind, facts.Tool+"; "+version(), facts.Server, facts.Databases, facts.Position
 	m.Tables, m.Objects, m.Left, m.Warnings = facts.Tables, facts.Objects, facts.Left, facts.Warnings
 	m.Content = Content{Bytes: meter.done, Longest: facts.Longest}
+	m.Definers = facts.Definers
 	return nil
 }
 

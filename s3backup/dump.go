@@ -43,7 +43,7 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 		return facts, fmt.Errorf("s3backup: dump: %w", err)
 	}
 	defer relay.close()
-	measurer := &measurer{Dump: d, facts: &facts, plain: plan.lossy}
+	measurer := &measurer{Dump: d, facts: &facts, plain: plan.lossy, position: plan.noGTID}
 	relay.start(ctx, measurer.before, measurer.after)
 
 	output := &sqlOutput{w: w}
@@ -63,7 +63,7 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 	if err != nil {
 		return facts, fmt.Errorf("s3backup: dump: measure its snapshot: %w", err)
 	}
-	if plan.binlog {
+	if plan.binlog && !plan.noGTID {
 		output.position(&facts)
 	}
 	output.longest(&facts)
@@ -78,6 +78,7 @@ type dumpPlan struct {
 	left    []Left
 	history bool // tables have one, and it is dumped
 	lossy   bool // tables have one, and the program does not dump it
+	noGTID  bool // the server does not tell the GTID of its position, and the program would die of that
 }
 
 func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
@@ -114,6 +115,14 @@ func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
 	}
 	if unfinished != "" {
 		return plan, fmt.Errorf("s3backup: dump: a restore of database %q did not end; run it again", unfinished)
+	}
+	if facts.Definers, err = s.definers(ctx, plan.names); err != nil {
+		return plan, err
+	}
+	if plan.binlog && plan.mariaDB {
+		if plan.noGTID, err = s.withoutGTID(ctx); err != nil {
+			return plan, err
+		}
 	}
 	if err := plan.look(ctx, s, facts); err != nil {
 		return plan, err
@@ -153,6 +162,7 @@ func (p dumpPlan) arguments() []string {
 		args = append(args, "--ssl-mode=DISABLED", "--column-statistics=0")
 	}
 	switch {
+	case p.noGTID:
 	case p.binlog && p.mariaDB:
 		args = append(args, "--master-data=2")
 	case p.binlog:

@@ -44,13 +44,16 @@ func (s Store) inventory(ctx context.Context) ([]Entry, []found, time.Time, erro
 	if err != nil {
 		return nil, nil, clock, err
 	}
-	has := map[string]bool{}
+	has := contents{bytes: map[string]int64{}, verdict: map[string]string{}}
 	var entries []Entry
 	for _, o := range objects {
-		has[o.key] = true
+		has.bytes[o.key] = o.bytes
 		id, name, _ := strings.Cut(strings.TrimPrefix(o.key, s.base()), "/")
 		if at, err := idAt(id); err == nil && name == manifestName {
 			entries = append(entries, Entry{ID: id, At: at})
+		}
+		if verdictText.MatchString(name) && name > has.verdict[id] {
+			has.verdict[id] = name
 		}
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.ID, b.ID) })
@@ -61,12 +64,18 @@ func (s Store) inventory(ctx context.Context) ([]Entry, []found, time.Time, erro
 	return slices.DeleteFunc(entries, pruned), objects, clock, nil
 }
 
+// contents are what lies in the store.
+type contents struct {
+	bytes   map[string]int64  // by key
+	verdict map[string]string // name of the newest, by backup
+}
+
 // errPruned marks a backup that was deleted between being listed and being read.
 var errPruned = errors.New("pruned meanwhile")
 
 // readEntries fills entries in, a few at a time. A manifest that cannot be read stops the listing: an answer that
 // leaves out a backup for a broken connection would look like one that was lost.
-func (s Store) readEntries(ctx context.Context, entries []Entry, has map[string]bool) error {
+func (s Store) readEntries(ctx context.Context, entries []Entry, has contents) error {
 	const parallel = 8
 	errs := make([]error, len(entries))
 	turn := make(chan struct{}, parallel)
@@ -87,7 +96,7 @@ func (s Store) readEntries(ctx context.Context, entries []Entry, has map[string]
 	return nil
 }
 
-func (s Store) readEntry(ctx context.Context, e *Entry, has map[string]bool) error {
+func (s Store) readEntry(ctx context.Context, e *Entry, has contents) error {
 	text, err := s.read(ctx, s.key(e.ID, manifestName))
 	if status(err) == http.StatusNotFound {
 		e.Problem = errPruned
@@ -97,13 +106,13 @@ func (s Store) readEntry(ctx context.Context, e *Entry, has map[string]bool) err
 		return err
 	}
 	e.Manifest, e.Problem = decodeManifest(text, s.Site, e.ID)
-	if e.Problem == nil && !has[s.key(e.ID, e.Manifest.Object.Name)] {
-		e.Problem = fmt.Errorf("s3backup: backup %s: %w: object %s is not there", e.ID, ErrCorrupt, e.Manifest.Object.Name)
+	if e.Problem == nil {
+		e.Problem = has.check(s.key(e.ID, e.Manifest.Object.Name), e.Manifest)
 	}
-	if !has[s.key(e.ID, verdictName)] {
+	if has.verdict[e.ID] == "" {
 		return nil
 	}
-	text, err = s.read(ctx, s.key(e.ID, verdictName))
+	text, err = s.read(ctx, s.key(e.ID, has.verdict[e.ID]))
 	if status(err) == http.StatusNotFound {
 		return nil
 	}
@@ -117,6 +126,19 @@ func (s Store) readEntry(ctx context.Context, e *Entry, has map[string]bool) err
 	return nil
 }
 
+// check says what is wrong with the object of a backup, as far as a listing shows it.
+func (c contents) check(key string, m Manifest) error {
+	bytes, there := c.bytes[key]
+	switch {
+	case !there:
+		return fmt.Errorf("s3backup: backup %s: %w: object %s is not there", m.ID, ErrCorrupt, m.Object.Name)
+	case bytes != m.Object.Bytes:
+		return fmt.Errorf("s3backup: backup %s: %w: object %s has %d bytes, the manifest says %d: somebody wrote over it; an earlier version of it may be in the bucket",
+			m.ID, ErrCorrupt, m.Object.Name, bytes, m.Object.Bytes)
+	}
+	return nil
+}
+
 // Select says which backup is meant. Zero is the latest that can be used.
 type Select struct {
 	ID     string    // this one
@@ -124,13 +146,27 @@ type Select struct {
 }
 
 // Find gives the backup that is meant. Without an ID it passes over backups that are damaged or that a Verify has
-// refuted. The error is ErrNoBackup where none fits, or why the named one cannot be used.
+// refuted; that an older one is verified and the chosen one is not, it tells as a warning. The error is ErrNoBackup where none fits, or why the named one cannot be used.
 func (s Store) Find(ctx context.Context, which Select) (Entry, error) {
 	entries, err := s.List(ctx)
 	if err != nil {
 		return Entry{}, err
 	}
-	return choose(entries, which, s.Site)
+	e, err := choose(entries, which, s.Site)
+	if proven := lastVerified(entries); err == nil && which.ID == "" && !e.Verified() && proven != nil {
+		s.emit(Note{Warning: true, Text: fmt.Sprintf("backup %s was never verified; the newest that was is %s", e.ID, proven.ID)})
+	}
+	return e, err
+}
+
+// lastVerified is the newest backup that was restored and compared; nil where there is none.
+func lastVerified(entries []Entry) *Entry {
+	for i := range slices.Backward(entries) {
+		if entries[i].Problem == nil && entries[i].Verified() {
+			return &entries[i]
+		}
+	}
+	return nil
 }
 
 func choose(entries []Entry, which Select, site string) (Entry, error) {

@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 )
 
 // Format is the manifest's format. A change that an older reader would misread gets another number.
 const Format = "siteblocks-backup/1"
 
-// Names of the objects of one backup, under PREFIX SITE/backups/ID/.
-const (
-	manifestName = "manifest.json"
-	verdictName  = "verdict.json"
-)
+// manifestName is the manifest's, under PREFIX SITE/backups/ID/.
+const manifestName = "manifest.json"
+
+// verdictText matches the names of verdicts. Nothing of a backup is ever written over, so that each has a name of its
+// own; without the number it is of a version that knew only one. Of two, the later sorts after the earlier.
+var verdictText = regexp.MustCompile(`^verdict(?:_\d{8}T\d{6}\.\d{3}Z)?\.json$`)
+
+func verdictName(at time.Time) string { return "verdict_" + at.UTC().Format(idTime) + ".json" }
 
 // Manifest describes one backup. It is written last: where there is none, there is no backup.
 type Manifest struct {
@@ -37,9 +41,10 @@ type Manifest struct {
 	Recipients  []string `json:"recipients,omitempty"` // public keys, age1…
 	Object      Object   `json:"object"`
 
-	Tables   []Table   `json:"tables,omitempty"`  // measured within the content's own snapshot
-	Objects  []Objects `json:"objects,omitempty"` // views, triggers and the like, by database
-	Left     []Left    `json:"left,omitempty"`    // out of the backup: no restore brings it back
+	Tables   []Table   `json:"tables,omitempty"`   // measured within the content's own snapshot
+	Objects  []Objects `json:"objects,omitempty"`  // views, triggers and the like, by database
+	Left     []Left    `json:"left,omitempty"`     // out of the backup: no restore brings it back
+	Definers []Definer `json:"definers,omitempty"` // with whose rights those run
 	Warnings []string  `json:"warnings,omitempty"`
 }
 

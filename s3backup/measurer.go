@@ -3,6 +3,7 @@ package s3backup
 import (
 	"context"
 	"fmt"
+	"strconv"
 )
 
 // measurer asks in a dump's own session: before the dump program's first command, and in its snapshot after its last.
@@ -12,6 +13,8 @@ type measurer struct {
 	plain  bool
 	unsafe []Table // those that no transaction covers, before the dump
 	err    error   // of before
+
+	position bool // ask for the snapshot's place in the binary log, which the dump does not state
 }
 
 func (m *measurer) scope() scope {
@@ -33,6 +36,11 @@ func (m *measurer) before(ctx context.Context, a asker) error {
 
 // after measures what the dump has read. A table that no transaction covers has a checksum only if it was the same before.
 func (m *measurer) after(ctx context.Context, a asker) error {
+	if m.position {
+		if err := m.ask(ctx, a); err != nil {
+			return err
+		}
+	}
 	if m.Unmeasured {
 		return nil
 	}
@@ -66,5 +74,35 @@ func (m *measurer) after(ctx context.Context, a asker) error {
 		m.facts.Objects = append(m.facts.Objects, o)
 	}
 	m.facts.Warnings = append(m.facts.Warnings, got.warnings...)
+	return nil
+}
+
+// withoutGTID reports that the server cannot tell the GTID of a position: an event in its binary log is larger than
+// max_allowed_packet, as that of a row with several long values. mariadb-dump 10.11 dies of such an answer.
+func (s *session) withoutGTID(ctx context.Context) (bool, error) {
+	at, err := s.query(ctx, "SHOW MASTER STATUS")
+	if err != nil || len(at) != 1 || len(at[0]) < 2 {
+		return false, err
+	}
+	null, err := one(ctx, s, "SELECT BINLOG_GTID_POS("+quoteText(at[0][0])+", "+at[0][1]+") IS NULL", 0)
+	return null == "1", err
+}
+
+// ask finds out the snapshot's place in the binary log, which MariaDB keeps with it.
+func (m *measurer) ask(ctx context.Context, a asker) error {
+	file, err := one(ctx, a, "SHOW STATUS LIKE 'Binlog_snapshot_file'", 1)
+	if err != nil {
+		return err
+	}
+	text, err := one(ctx, a, "SHOW STATUS LIKE 'Binlog_snapshot_position'", 1)
+	if err != nil {
+		return err
+	}
+	offset, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return err
+	}
+	m.facts.Position = &Position{File: file, Offset: offset}
+	m.facts.Warnings = append(m.facts.Warnings, "the position has no GTID: the binary log holds an event larger than max_allowed_packet; raise that to replicate from this backup")
 	return nil
 }

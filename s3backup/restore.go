@@ -3,6 +3,7 @@ package s3backup
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -19,6 +20,10 @@ type Target struct {
 	// KeepOld leaves the tables that were replaced beside the new ones, in the databases that Restored tells. Zero drops
 	// them in the end.
 	KeepOld bool
+	// TrustDefiners accepts views, triggers, routines and events that run with rights beyond the restored databases though
+	// neither the backup's manifest nor this server knows them so. Zero refuses them with ErrDefiner. Backups of before
+	// manifests stated definers need it for those of root, on a server that does not have them.
+	TrustDefiners bool
 }
 
 // Restored is what Restore did.
@@ -41,7 +46,7 @@ var leftover = regexp.MustCompile(`^(.+)_sb(new|old|kept)_[0-9a-f]{6}$`)
 // then. The application should be stopped meanwhile: what it wrote since the backup is gone afterwards.
 //
 // Its errors: ErrNoBackup, ErrNotEmpty, ErrLocked, ErrWrongKey, ErrOtherSite, ErrCorrupt, ErrTruncated, ErrMismatch,
-// ErrDiskFull, ErrStoreDown, ErrServerDown.
+// ErrScript, ErrDefiner, ErrDiskFull, ErrStoreDown, ErrServerDown.
 func (s Store) Restore(ctx context.Context, which Select, to Target) (Restored, error) {
 	begin := time.Now()
 	entry, err := s.Find(ctx, which)
@@ -81,6 +86,7 @@ type restore struct {
 	to       Target
 	fresh    map[string]string // by the database's own name
 	old      map[string]string
+	account  *account // that loads
 }
 
 // run does the work and clears up after it. It closes the session.
@@ -125,16 +131,24 @@ func (r *restore) work(ctx context.Context) error {
 		}
 		r.fresh[name], r.old[name] = name+"_sbnew_"+suffix, name+old
 	}
-	session, err := r.roomy(ctx, r.to.Server.session)
+	account, err := r.session.newAccount(ctx, r.to.Server, slices.Collect(maps.Values(r.fresh)))
+	if err != nil {
+		return err
+	}
+	session, err := r.roomy(ctx, account.open)
 	if err != nil {
 		return err
 	}
 	loader := &loader{session: session, fresh: r.fresh}
 	err = r.store.load(ctx, r.manifest, loader, "restore")
 	_ = session.Close() // and with it go the locks that a script left in its middle holds
+	if err == nil && !r.to.TrustDefiners {
+		err = r.session.checkDefiners(ctx, r.manifest, loader.later)
+	}
 	if err != nil {
 		return err
 	}
+	r.account = account
 	if err := r.compareTables(ctx); err != nil {
 		return err
 	}
@@ -220,6 +234,9 @@ func (r *restore) clearUp(ctx context.Context) error {
 
 // recover puts back what an exchange had begun to take out, and drops what restores have left of these databases.
 func (r *restore) recover(ctx context.Context) error {
+	if err := r.session.dropAccounts(ctx); err != nil {
+		return err
+	}
 	if err := r.session.narrow(ctx, r.manifest.Databases, r.store.emit); err != nil {
 		return err
 	}

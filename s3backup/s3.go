@@ -92,14 +92,6 @@ func (s Store) create(ctx context.Context, key string, text []byte) error {
 	return nil
 }
 
-func (s Store) write(ctx context.Context, key string, text []byte) error {
-	_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: bytes.NewReader(text), ContentType: aws.String("application/json")})
-	if err != nil {
-		return fmt.Errorf("s3backup: write s3://%s/%s: %w", s.Bucket, key, storeError(err))
-	}
-	return nil
-}
-
 func (s Store) remove(ctx context.Context, key string) error {
 	if _, err := s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key}); err != nil {
 		return fmt.Errorf("s3backup: delete s3://%s/%s: %w", s.Bucket, key, storeError(err))

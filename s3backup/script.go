@@ -8,185 +8,201 @@ import (
 	"regexp"
 )
 
-// script reads a dump program's output statement by statement, as the mysql client would.
+// script reads a dump program's output statement by statement. Where a statement ends, the server's own reading
+// decides, under the sql_mode and character set that the script has set by then: the delimiter counts only outside of
+// quotes and comments. What a dump program does not write is refused by name, so that a text which somebody could put
+// into a table's comment or a routine's body cannot become a statement of its own.
 type script struct {
 	r         *bufio.Reader
+	mariaDB   bool
 	delimiter []byte
 	text      []byte // of the statement being read; reused
+	first     bool   // no line was read yet
 	done      bool   // the trailer was seen
+	vars      variables
 }
 
-func newScript(r io.Reader) *script {
-	return &script{r: bufio.NewReaderSize(r, 1<<20), delimiter: []byte(";")}
+func newScript(r io.Reader, flavor string) *script {
+	return &script{
+		r: bufio.NewReaderSize(r, 1<<20), mariaDB: flavor != "mysql", delimiter: []byte(";"), first: true, vars: variables{},
+	}
 }
 
 // statement is one statement without its delimiter, valid until the next.
 type statement struct {
 	text []byte
-	body bool // it stood under another delimiter: a trigger, a routine, an event
+	kind kind
+	made object // what it makes: of kinds body and view
+	name string // of the database: of kinds use, create and alter
 }
 
 // next gives the next statement, or io.EOF once the trailer was read. Without it the error is ErrTruncated.
 func (s *script) next() (statement, error) {
-	s.text = s.text[:0]
 	for {
-		begin := len(s.text)
-		err := s.line()
-		if err != nil && err != io.EOF {
+		text, err := s.split()
+		if err != nil {
 			return statement{}, err
 		}
-		line := s.text[begin:]
+		s.done = false
+		if len(text) == 0 {
+			continue
+		}
+		st, err := s.judge(text)
+		if err != nil {
+			return st, fmt.Errorf("%w: at %q", err, excerpt(text))
+		}
+		return st, nil
+	}
+}
+
+// split gives the text of the next statement, whatever it is.
+func (s *script) split() ([]byte, error) {
+	for {
+		s.text = s.text[:0]
+		if err := s.line(); err != nil {
+			return nil, s.ending(err)
+		}
+		line, first := bytes.TrimSpace(s.text), s.first
+		s.first = false
 		switch {
-		case err == io.EOF && len(bytes.TrimSpace(s.text)) > 0 && !bytes.HasPrefix(line, []byte("--")):
-			return statement{}, fmt.Errorf("%w: it ends within a statement", ErrTruncated)
-		case err == io.EOF && !s.done && !bytes.HasPrefix(line, []byte(trailer)):
-			return statement{}, fmt.Errorf("%w: its last line is not %q", ErrTruncated, trailer)
-		case err == io.EOF:
-			return statement{}, io.EOF
-		case begin == 0 && s.skip(line):
-			s.text = s.text[:0]
-		case s.comment():
-			s.text = s.text[:0]
-		case s.ends():
-			body := !bytes.Equal(s.delimiter, []byte(";"))
-			text := bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimRight(s.text, " \r\n"), s.delimiter))
-			if len(text) > 0 {
-				return statement{text: text, body: body}, nil
+		case len(line) == 0 || first && string(line) == sandbox:
+		case bytes.HasPrefix(line, []byte("--")):
+			if len(line) > 2 && line[2] != ' ' && line[2] != '\t' {
+				return nil, fmt.Errorf("%w: a line begins with two dashes and is no comment to the server: at %q", ErrScript, excerpt(line))
 			}
-			s.text = s.text[:0]
+			s.done = bytes.HasPrefix(s.text, []byte(trailer))
+		case bytes.HasPrefix(s.text, []byte("/* ")):
+			if err := s.comment(); err != nil {
+				return nil, err
+			}
+		case len(line) >= 9 && bytes.EqualFold(line[:9], []byte("DELIMITER")):
+			if err := s.setDelimiter(s.text); err != nil {
+				return nil, err
+			}
+		case bytes.HasPrefix(s.text, []byte("INSERT INTO `")) && string(s.delimiter) == ";":
+			return s.rows()
+		default:
+			return s.rest()
 		}
 	}
 }
 
-// line appends one line with its line feed to the text.
+func (s *script) ending(err error) error {
+	switch {
+	case err != io.EOF:
+		return err
+	case len(bytes.TrimSpace(s.text)) > 0:
+		return fmt.Errorf("%w: it ends within a statement", ErrTruncated)
+	case !s.done:
+		return fmt.Errorf("%w: its last line is not %q", ErrTruncated, trailer)
+	}
+	return io.EOF
+}
+
+// line appends one line with its line feed to the text. The last one may lack it.
 func (s *script) line() error {
+	begin := len(s.text)
 	for {
 		part, err := s.r.ReadSlice('\n')
 		s.text = append(s.text, part...)
-		if err != bufio.ErrBufferFull {
-			return err
-		}
-	}
-}
-
-// skip handles what is the client's business, not the server's.
-func (s *script) skip(line []byte) bool {
-	trimmed := bytes.TrimSpace(line)
-	switch {
-	case len(trimmed) == 0:
-		return true
-	case bytes.HasPrefix(trimmed, []byte("--")):
-		s.done = bytes.HasPrefix(trimmed, []byte(trailer))
-		return true
-	case bytes.HasPrefix(trimmed, []byte(`/*M!999999\-`)): // MariaDB's sandbox line, which only its own client knows
-		return true
-	case bytes.HasPrefix(trimmed, []byte("DELIMITER ")):
-		s.delimiter = bytes.Clone(bytes.TrimSpace(trimmed[len("DELIMITER "):]))
-		return true
-	}
-	return false
-}
-
-// comment reports whether the text is one whole comment and no more, as mysqldump writes the transactions that it has.
-func (s *script) comment() bool {
-	text := bytes.TrimSpace(s.text)
-	return bytes.HasPrefix(text, []byte("/*")) && !code(text) && bytes.Index(text, []byte("*/")) == len(text)-2
-}
-
-// code reports whether a comment is code to the server.
-func code(text []byte) bool {
-	return bytes.HasPrefix(text, []byte("/*!")) || bytes.HasPrefix(text, []byte("/*M!"))
-}
-
-// ends reports whether the text is a whole statement. The dump programs write no line feed within a value of a row,
-// so the end of a line of rows is never within quotes; other statements are looked at.
-func (s *script) ends() bool {
-	text := bytes.TrimRight(s.text, " \r\n")
-	if !bytes.HasSuffix(text, s.delimiter) {
-		return false
-	}
-	if bytes.HasPrefix(text, []byte("INSERT ")) || len(s.delimiter) > 1 {
-		return true
-	}
-	return !withinQuotes(text)
-}
-
-// withinQuotes reports whether text ends inside of a string, a quoted name or a comment. What is in a comment that
-// begins with an exclamation mark is code.
-func withinQuotes(text []byte) bool {
-	for i := 0; i < len(text); i++ {
-		rest := text[i:]
 		switch {
-		case rest[0] == '\'' || rest[0] == '"' || rest[0] == '`':
-			n := quoted(rest)
-			if n < 0 {
-				return true
-			}
-			i += n
-		case bytes.HasPrefix(rest, []byte("-- ")) || rest[0] == '#':
-			n := bytes.IndexByte(rest, '\n')
-			if n < 0 {
-				return true
-			}
-			i += n
-		case bytes.HasPrefix(rest, []byte("/*")) && !code(rest):
-			n := bytes.Index(rest, []byte("*/"))
-			if n < 0 {
-				return true
-			}
-			i += n + 1
+		case err == bufio.ErrBufferFull:
+			continue
+		case err == io.EOF && len(s.text) > begin:
+			err = nil
 		}
+		if err == nil && bytes.IndexByte(s.text[begin:], 0) >= 0 {
+			return fmt.Errorf("%w: a byte of zero: at %q", ErrScript, excerpt(s.text[begin:]))
+		}
+		return err
 	}
-	return false
 }
 
-// quoted gives the index of the quote that closes the one at the beginning, or -1.
-func quoted(text []byte) int {
-	quote := text[0]
-	for i := 1; i < len(text); i++ {
-		switch {
-		case text[i] == '\\' && quote != '`':
-			i++
-		case text[i] == quote && i+1 < len(text) && text[i+1] == quote:
-			i++
-		case text[i] == quote:
-			return i
-		}
+// sandbox is MariaDB's first line, which only its own client knows.
+const sandbox = `/*M!999999\- enable the sandbox mode */`
+
+var delimiterLine = regexp.MustCompile("^DELIMITER ([^\\s'\"`\\\\#*]+)\r?\n?$")
+
+func (s *script) setDelimiter(line []byte) error {
+	found := delimiterLine.FindSubmatch(line)
+	if found == nil || bytes.Contains(found[1], []byte("--")) {
+		return fmt.Errorf("%w: a delimiter that no dump program sets: at %q", ErrScript, excerpt(line))
 	}
-	return -1
+	s.delimiter = bytes.Clone(found[1])
+	return nil
 }
 
-// kind is what a statement of a dump is for.
-type kind int
-
-const (
-	data    kind = iota // tables and rows
-	setting             // of the session
-	use                 // the database that what follows is about
-	create              // of a database
-	object              // a view, trigger, routine, event, or the dropping of one
-)
-
-var (
-	useText     = regexp.MustCompile("^USE `((?:[^`]|``)+)`$")
-	createText  = regexp.MustCompile("^(CREATE DATABASE (?:/\\*!32312 IF NOT EXISTS\\*/ )?)`((?:[^`]|``)+)`")
-	settingText = regexp.MustCompile(`^(?:/\*M?!\d+ )?SET `)
-	objectText  = regexp.MustCompile(`^(?:/\*!\d+ )?(?:DROP (?:VIEW|PROCEDURE|FUNCTION|EVENT|TRIGGER|PACKAGE)|CREATE VIEW|CREATE ALGORITHM|ALTER DATABASE)`)
-)
-
-func (s statement) kind() kind {
-	head := s.text[:min(len(s.text), 400)]
-	switch {
-	case s.body:
-		return object
-	case settingText.Match(head):
-		return setting
-	case useText.Match(head):
-		return use
-	case createText.Match(head):
-		return create
-	case objectText.Match(head):
-		return object
+// rest reads on until the delimiter. Two readings must agree on where it is: that of a server which takes all
+// conditional comments for code, and that of one which takes those of versions that it may not have for comments.
+func (s *script) rest() ([]byte, error) {
+	whole := lexer{reading: s.vars.reading(s.mariaDB)}
+	skips := whole
+	skips.skips = true
+	for begin := 0; ; {
+		line := s.text[begin:]
+		if begin > 0 && whole.state == inCode && len(line) >= 9 && bytes.EqualFold(line[:9], []byte("DELIMITER")) {
+			return nil, fmt.Errorf("%w: a comment at the end of a body hides the end: at %q", ErrScript, excerpt(s.text))
+		}
+		end, err := whole.find(line, s.delimiter, 0)
+		if err == nil && (whole.unsure || skips.unsure) {
+			err = agree(&whole, &skips, line, s.delimiter, end)
+		} else {
+			skips = whole
+			skips.skips = true
+		}
+		if err == nil && end >= 0 && whole.opened {
+			err = fmt.Errorf("%w: its delimiter stands within a conditional comment", ErrScript)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: at %q", err, excerpt(s.text))
+		}
+		if end >= 0 {
+			return s.cut(begin + end)
+		}
+		begin = len(s.text)
+		if err := s.line(); err != nil {
+			return nil, s.ending(err)
+		}
 	}
-	return data
+}
+
+// agree goes over the line with the second reading, too.
+func agree(whole, skips *lexer, line, delimiter []byte, end int) error {
+	other, err := skips.find(line, delimiter, 0)
+	if err == nil && (other != end || end >= 0 && skips.opened) {
+		err = fmt.Errorf("%w: servers of different versions find the end of it in different places", ErrScript)
+	}
+	return err
+}
+
+// cut ends the statement at the delimiter, after which a dump program writes nothing more into the line.
+func (s *script) cut(end int) ([]byte, error) {
+	after := s.text[end+len(s.delimiter):]
+	if len(bytes.TrimSpace(after)) > 0 {
+		return nil, fmt.Errorf("%w: something follows a statement in its line: %q: at %q", ErrScript, excerpt(bytes.TrimSpace(after)), excerpt(s.text[:end]))
+	}
+	return bytes.TrimSpace(s.text[:end]), nil
+}
+
+// comment reads one that stands by itself, as mysqldump writes the transactions that it has: with no delimiter after it.
+func (s *script) comment() error {
+	for {
+		if end := bytes.Index(s.text, []byte("*/")); end >= 0 {
+			if after := bytes.TrimSpace(s.text[end+2:]); len(after) > 0 {
+				return fmt.Errorf("%w: something follows a comment in its line: at %q", ErrScript, excerpt(after))
+			}
+			return nil
+		}
+		if err := s.line(); err != nil {
+			return s.ending(err)
+		}
+	}
+}
+
+func excerpt(text []byte) string {
+	const limit = 80
+	if len(text) <= limit {
+		return string(text)
+	}
+	return string(text[:limit]) + "…"
 }

@@ -102,6 +102,9 @@ func (s Server) restoring(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	got, err := one(ctx, open, fmt.Sprintf("SELECT GET_LOCK('s3backup restore', %.0f)", restoreWait.Seconds()), 0)
+	if err == nil && got == "1" {
+		got, err = open.awaitLoad(ctx)
+	}
 	if err == nil && got != "1" {
 		err = ErrLocked
 	}

@@ -21,7 +21,7 @@ var settings = []variable{
 	{"idle_readonly_transaction_timeout", "0"}, {"idle_write_transaction_timeout", "0"}, {"wait_timeout", "86400"},
 	{"net_read_timeout", "86400"}, {"net_write_timeout", "86400"}, {"lock_wait_timeout", "86400"}, {"innodb_lock_wait_timeout", "600"},
 	// What is read is read whole, and printed as every other server prints it.
-	{"sql_mode", ""}, {"sql_select_limit", "18446744073709551615"}, {"sql_safe_updates", "OFF"},
+	{"sql_mode", ""}, {"sql_safe_updates", "OFF"},
 	{"sql_auto_is_null", "OFF"}, {"sql_quote_show_create", "ON"},
 	// What was in the tables is put back as it was.
 	{"foreign_key_checks", "OFF"}, {"check_constraint_checks", "OFF"}, {"innodb_strict_mode", "OFF"}, {"enforce_storage_engine", ""},
@@ -43,7 +43,7 @@ func (v variable) assignment() string {
 // goes on with the server's.
 func settle(ctx context.Context, a asker) error {
 	// Even to ask is a statement that may be refused or ended. Each server knows what the other takes for a comment.
-	const first = "SET SESSION sql_big_selects = ON /*M!100100 , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */"
+	const first = "SET SESSION sql_big_selects = ON, sql_select_limit = 18446744073709551615 /*M!100100 , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */"
 	if _, err := a.query(ctx, first); err != nil {
 		return fmt.Errorf("s3backup: set the session's limits: %w", err)
 	}

@@ -23,6 +23,7 @@ type Facts struct {
 	Tables    []Table
 	Objects   []Objects
 	Left      []Left
-	Longest   int64 // see Content
+	Definers  []Definer // see Manifest
+	Longest   int64     // see Content
 	Warnings  []string
 }

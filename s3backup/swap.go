@@ -11,7 +11,7 @@ import (
 
 // swap exchanges the databases. Tables change places in one statement; what else a database has is taken out before
 // and put in after. Whatever goes wrong, the journals say how to go back.
-func (r *restore) swap(ctx context.Context, later []string) error {
+func (r *restore) swap(ctx context.Context, later []delayed) error {
 	moves, err := r.moves(ctx)
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func (r *restore) swap(ctx context.Context, later []string) error {
 	return r.session.endJournals(ctx, slices.Sorted(maps.Values(r.old))...)
 }
 
-func (r *restore) exchange(ctx context.Context, moves []move, later []string) error {
+func (r *restore) exchange(ctx context.Context, moves []move, later []delayed) error {
 	var grants []schemaObject
 	for _, name := range r.manifest.Databases {
 		there, err := r.session.schemaObjects(ctx, name)
@@ -72,11 +72,9 @@ func (r *restore) exchange(ctx context.Context, moves []move, later []string) er
 }
 
 // finish makes views, triggers, routines and events, and counts them; the tables were compared before.
-func (r *restore) finish(ctx context.Context, later []string) error {
-	for _, text := range later {
-		if err := r.session.exec(ctx, text); err != nil {
-			return fmt.Errorf("s3backup: restore %s: %w: at %q", r.manifest.ID, err, excerpt([]byte(text)))
-		}
+func (r *restore) finish(ctx context.Context, later []delayed) error {
+	if err := r.account.finish(ctx, r.manifest, later); err != nil {
+		return err
 	}
 	for _, want := range r.manifest.Objects {
 		got, err := countObjects(ctx, r.session, want.Database)

@@ -120,7 +120,10 @@ func (u *uploader) send(ctx context.Context, n int, data []byte, last bool) chan
 		defer cancel()
 		var err error
 		if n == 0 && last {
-			_, err = u.store.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &u.store.Bucket, Key: &u.key, Body: bytes.NewReader(data), ChecksumSHA256: &checksum})
+			_, err = u.store.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &u.store.Bucket, Key: &u.key, Body: bytes.NewReader(data), ChecksumSHA256: &checksum, IfNoneMatch: aws.String("*")})
+			if status(err) == http.StatusPreconditionFailed && u.arrived(ctx) {
+				err = nil
+			}
 		} else {
 			err = u.part(ctx, n, data, checksum)
 		}
@@ -154,19 +157,22 @@ func (u *uploader) part(ctx context.Context, n int, data []byte, checksum string
 	return nil
 }
 
+// arrived reports that the object is there, from the first try of a retried request.
+func (u *uploader) arrived(ctx context.Context) bool {
+	head, err := u.store.S3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.Bucket, Key: &u.key})
+	return err == nil && aws.ToInt64(head.ContentLength) == u.object.Bytes
+}
+
 func (u *uploader) complete(ctx context.Context) error {
 	if u.id == "" {
 		return nil
 	}
 	_, err := u.store.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.store.Bucket, Key: &u.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
+		IfNoneMatch: aws.String("*"),
 	})
-	if status(err) == http.StatusNotFound {
-		// The first try of a retried request may have arrived.
-		head, headErr := u.store.S3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.Bucket, Key: &u.key})
-		if headErr == nil && aws.ToInt64(head.ContentLength) == u.object.Bytes {
-			return nil
-		}
+	if code := status(err); (code == http.StatusNotFound || code == http.StatusPreconditionFailed) && u.arrived(ctx) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("s3backup: complete s3://%s/%s: %w", u.store.Bucket, u.key, storeError(err))

@@ -50,7 +50,7 @@ func (s Store) Verify(ctx context.Context, which Select, scratch Scratch) (Verdi
 	if err != nil {
 		return Verdict{}, err
 	}
-	if err := s.write(ctx, s.key(m.ID, verdictName), append(text, '\n')); err != nil {
+	if err := s.create(ctx, s.key(m.ID, verdictName(time.Now())), append(text, '\n')); err != nil {
 		return verdict, err
 	}
 	s.emit(Note{Warning: !verdict.OK, Text: verdict.String()})
@@ -80,7 +80,15 @@ func (s Store) try(ctx context.Context, m Manifest, scratch Scratch) (Verdict, e
 	if major(session.origin) != major(m.Server) {
 		return v, fmt.Errorf("it is from %s and the scratch server is %s, whose checksums are not comparable", major(m.Server), major(session.origin))
 	}
-	err = s.load(ctx, m, &loader{session: session}, "verify")
+	account, err := session.newAccount(ctx, server.Server, m.Databases)
+	if err != nil {
+		return v, err
+	}
+	open, err := account.open(ctx)
+	if err != nil {
+		return v, err
+	}
+	err = s.loadWhole(ctx, m, account, open)
 	if isVerdict(err) && ctx.Err() == nil {
 		v.Problems = []string{err.Error()}
 		return v, nil
@@ -101,11 +109,28 @@ func (s Store) try(ctx context.Context, m Manifest, scratch Scratch) (Verdict, e
 	return v, nil
 }
 
+// loadWhole loads a backup as a restore does: by an account of its own, first the tables, then all else.
+func (s Store) loadWhole(ctx context.Context, m Manifest, account *account, open *session) error {
+	l := &loader{session: open, fresh: map[string]string{}}
+	for _, name := range m.Databases {
+		l.fresh[name] = name
+	}
+	err := s.load(ctx, m, l, "verify")
+	_ = open.Close()
+	if err == nil && m.Definers != nil {
+		err = account.root.checkDefiners(ctx, m, l.later)
+	}
+	if err != nil {
+		return err
+	}
+	return account.finish(ctx, m, l.later)
+}
+
 // isVerdict reports an error that speaks of the backup and not of the way to it.
 func isVerdict(err error) bool {
 	var refused *mysql.MySQLError
 	if errors.Is(err, ErrDiskFull) {
 		return false
 	}
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTruncated) || errors.As(err, &refused)
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTruncated) || errors.Is(err, ErrScript) || errors.Is(err, ErrDefiner) || errors.As(err, &refused)
 }

@@ -44,6 +44,8 @@ func TestLife(t *testing.T) {
 	t.Run("one server has it all", func(t *testing.T) { oneServer(t, o, v) })
 	t.Run("files and cached pages without the application", func(t *testing.T) { withoutApplication(t, o, v) })
 	t.Run("names", func(t *testing.T) { names(t, o, v) })
+	t.Run("whoever should run, runs", func(t *testing.T) { runsAgain(t, o, v) })
+	t.Run("the application is kept in", func(t *testing.T) { keptIn(t, o) })
 	t.Run("up again changes nothing", func(t *testing.T) { upAgain(t, o) })
 	t.Run("a process is killed", func(t *testing.T) { killedProcess(t, o, v) })
 	t.Run("maintenance", func(t *testing.T) { maintenance(t, o, v) })

@@ -2,7 +2,9 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -163,7 +165,7 @@ func (o Operator) planNew(servers []Server) (Plan, error) {
 func placeholders(s Site) Inputs {
 	in := Inputs{
 		Secrets: Secrets{DatabasePassword: "secret", SecretKeyBase: "secret", BalancerSecret: "secret", Certificate: Certificate{Cert: "(made by up)\n", Key: "secret"}},
-		Agent:   provision.Blob{SHA256: strings.Repeat("0", 64)},
+		Agent:   provision.Blob{SHA256: strings.Repeat("0", 64), Open: func() (io.ReadCloser, error) { return nil, errors.ErrUnsupported }},
 	}
 	for i, server := range s.Servers() {
 		in.Servers = append(in.Servers, ec2x.Server{

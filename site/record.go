@@ -3,6 +3,8 @@ package site
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,12 +13,17 @@ import (
 )
 
 // Record is the site as its servers know it: JSON with every default filled in, without what only the operator's
-// machine has (App.Source, App.Revision, the files of a certificate). Equal records mean that a server does what the
-// operator means.
+// machine has (App.Source, App.Revision, the files of a certificate), and with digests instead of the values of App.Env.
+// Equal records mean that a server does what the operator means.
 func (s Site) Record() []byte {
 	s.App, s.Web, s.Backup = s.App.withDefaults(), s.Web.withDefaults(), s.Backup.withDefaults()
 	s.Image, s.Database.Engine = cmp.Or(s.Image, "debian-13"), cmp.Or(s.Database.Engine, "mariadb")
 	s.App.Source, s.App.Revision, s.Web.HTTPS.CertFile, s.Web.HTTPS.KeyFile = "", "", "", ""
+	s.App.Env = maps.Clone(s.App.Env)
+	for name, value := range s.App.Env { // they may be secrets, and a record stands in a command line
+		sum := sha256.Sum256([]byte(name + "=" + value))
+		s.App.Env[name] = "sha256:" + hex.EncodeToString(sum[:6])
+	}
 	data, err := json.Marshal(s)
 	if err == nil {
 		data, err = json.MarshalIndent(withoutEmpty(decoded(data)), "", "  ")

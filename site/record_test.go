@@ -82,3 +82,15 @@ func TestServersGetTheRecordInAFileOfItsOwn(t *testing.T) {
 	}
 	require.Equal(t, 2, checked)
 }
+
+func TestRecordHoldsNoValueOfTheEnvironment(t *testing.T) {
+	s := site.AllInOne("shop", "www.shop.example", site.Rails("."))
+	s.App.Env = map[string]string{"API_KEY": "8f3c-secret"}
+	require.NotContains(t, string(s.Record()), "8f3c-secret")
+	require.Equal(t, "8f3c-secret", s.App.Env["API_KEY"], "the Site itself keeps it")
+	other := s
+	other.App.Env = map[string]string{"API_KEY": "5e1d-other"}
+	err := other.CheckRecord(s.Record())
+	require.ErrorContains(t, err, "App.Env[API_KEY]")
+	require.NotContains(t, err.Error(), "5e1d-other")
+}

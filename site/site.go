@@ -41,6 +41,7 @@ type App struct {
 	Command string
 
 	// Build prepares a release before it is published, in its folder; Migrate is run once for each deploy. Empty runs nothing.
+	// The build does not see the linked directories: what the application wrote there must not run with the code owner's rights.
 	Build   string
 	Migrate string
 

@@ -26,8 +26,11 @@ type Inputs struct {
 	Agent   provision.Blob // the program that runs on the servers
 }
 
-// reservedEnv are the variables that the site sets for the application.
-var reservedEnv = []string{"PORT", "HOST_NAME", "DATABASE_URL", "SECRET_KEY_BASE", "SITE_CONFIG"}
+// reservedEnv are the variables that the site, or systemd, sets for the application.
+var reservedEnv = []string{
+	"PORT", "HOST_NAME", "DATABASE_URL", "SECRET_KEY_BASE", "SITE_CONFIG", "SITE_RELEASE",
+	"HOME", "USER", "LOGNAME", "SHELL", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "NOTIFY_SOCKET", "MAINPID",
+}
 
 // HostState is the desired state of one server. It is a pure function: equal inputs give equal states.
 // The site is valid (see Validate), and the server one of in.Servers.

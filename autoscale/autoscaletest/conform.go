@@ -14,7 +14,8 @@ import (
 )
 
 // Conform checks the rules that a policy must hold to be trusted with servers, one subtest for each: it is deterministic and leaves its view untouched; its
-// memory survives as JSON; more demand never makes it ask for fewer servers; stale, empty or unknown measurements never make it take servers away; a demand
+// memory survives as JSON; more demand never makes it ask for fewer servers; stale, empty or unknown measurements never make it take servers away, and with
+// nothing known and nothing remembered it changes nothing; a demand
 // five times as high is answered at once; a constant one makes at most two changes an hour; a restart that lost the memory keeps the size; and nothing
 // stays nothing.
 func Conform(t *testing.T, p autoscale.Policy) {
@@ -53,6 +54,7 @@ var rules = []rule{
 	{"decisions make sense", sensible},
 	{"more demand never asks for fewer", monotone},
 	{"nothing is taken away without knowledge", blind},
+	{"nothing is changed where nothing is known", unknowing},
 	{"five times the demand is answered at once", jump},
 	{"constant demand is calm", calm},
 	{"lost memory keeps the size", forgetful},
@@ -196,6 +198,35 @@ func blind(p autoscale.Policy, day []Turn) error {
 				one.view.Memory = memory
 				if d := p.Decide(one.view); d.Target < one.view.Array.Size() {
 					return fmt.Errorf("at %s, with %s window and %d servers: %s", clock(turn), one.window, one.view.Array.Size(), d)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// unknowing shows arrays of many sizes with nothing that tells of demand.
+func unknowing(p autoscale.Policy, _ []Turn) error {
+	story := At("09:00", 100)
+	for _, servers := range []int{0, 1, 2, 9} {
+		for _, least := range []int{0, 3} {
+			turns := story.Servers(servers).Bounds(least, 100).Play(autoscale.PolicyFunc(func(v autoscale.View) autoscale.Decision { return v.Stay("", "") }))
+			v := turns[0].View
+			full := v.Window
+			for what, demand := range map[string]float64{"none": math.NaN(), "infinite": math.Inf(1), "negative": -1} {
+				v.Window = nil
+				for _, s := range full {
+					one := autoscale.Unmeasured(s.At)
+					one.Demand, one.Busy, one.Queue, one.Response, one.Errors = demand, demand, demand, demand, demand
+					one.Servers = []autoscale.ServerSample{{ID: "app-1", Busy: demand}}
+					v.Window = append(v.Window, one)
+				}
+				for _, window := range [][]autoscale.Sample{v.Window, nil} {
+					v.Window = window
+					want := v.Array.Clamp(servers)
+					if d := p.Decide(v); d.Target != want {
+						return fmt.Errorf("with %d servers, at least %d, and %d samples whose numbers are %s: %s", servers, least, len(window), what, d)
+					}
 				}
 			}
 		}

@@ -28,7 +28,7 @@ func ExampleCheck() {
 	fmt.Println(autoscaletest.Check(naive))
 	fmt.Println("guarded:", autoscaletest.Check(autoscale.Guard{Policy: naive}))
 	// Output:
-	// autoscaletest: nothing is taken away without knowledge: at 08:00:10, with an empty window and 7 servers: 0 servers: 0 req/s
+	// autoscaletest: nothing is taken away without knowledge: at 09:33:10, with a stale window and 25 servers: 24 servers: 1741 req/s
 	// autoscaletest: constant demand is calm: 140 req/s within a per cent: 52 changes in 3 hours
 	// guarded: autoscaletest: constant demand is calm: 140 req/s within a per cent: 52 changes in 3 hours
 }

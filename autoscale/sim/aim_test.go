@@ -24,7 +24,7 @@ func TestAim(t *testing.T) {
 	if os.Getenv("SITEBLOCKS_FULL") == "" {
 		nasa, cup := recorded[0].Slice(0, 8*24*time.Hour), recorded[1].Slice(45*24*time.Hour, 53*24*time.Hour)
 		traces := []sim.Trace{nasa, cup, sim.Synthetic(1)[1].Slice(0, 8*24*time.Hour)}
-		rows := sim.Compare(sim.Study{Traces: traces, Policies: lead, Boots: []time.Duration{2 * time.Minute}, Seeds: 1})
+		rows := sim.Compare(sim.Study{Traces: traces, Policies: lead, Boots: []time.Duration{2 * time.Minute}, Seeds: 1, Options: sim.Options{Peak: 20}})
 		for i, most := range []float64{1.55, 1.30, 1.60} {
 			require.Less(t, rows[i].J, most, "%+v", rows[i])
 			require.Less(t, rows[i].Violations, 0.4)
@@ -40,7 +40,7 @@ func TestAim(t *testing.T) {
 			recorded = append(recorded, tr)
 		}
 	}
-	study := sim.Study{Traces: recorded, Policies: lead}
+	study := sim.Study{Traces: recorded, Policies: lead, Options: sim.Options{Peak: 20}}
 	report := func(name string, s sim.Study) (j, cost, violations, worst, actions float64) {
 		rows := sim.Compare(s)
 		var table bytes.Buffer
@@ -74,7 +74,7 @@ func TestAim(t *testing.T) {
 	require.LessOrEqual(t, j, 2.0)
 
 	for seed := range uint64(3) {
-		held := sim.Study{Traces: sim.Synthetic(seed + 1), Policies: lead, Seeds: 2}
+		held := sim.Study{Traces: sim.Synthetic(seed + 1), Policies: lead, Seeds: 2, Options: sim.Options{Peak: 20}}
 		report("made-up sites", held)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func BenchmarkMonth(b *testing.B) {
 	all, err := sim.Recorded()
 	require.NoError(b, err)
-	load := sim.Prepare(all[1].Slice(0, 30*24*time.Hour), sim.Options{Seed: 1})
+	load := sim.Prepare(all[1].Slice(0, 30*24*time.Hour), sim.Options{Peak: 20, Seed: 1})
 	for _, p := range append(sim.Baselines(), sim.Named{Name: "lead", Policy: autoscale.Lead{}}, sim.Named{Name: "track", Policy: autoscale.Track{}},
 		sim.Named{Name: "guard", Policy: autoscale.Guard{}}) {
 		b.Run(p.Name, func(b *testing.B) {
@@ -30,6 +30,6 @@ func BenchmarkPrepare(b *testing.B) {
 	require.NoError(b, err)
 	month := all[1].Slice(0, 30*24*time.Hour)
 	for b.Loop() {
-		sim.Prepare(month, sim.Options{})
+		sim.Prepare(month, sim.Options{Peak: 20})
 	}
 }

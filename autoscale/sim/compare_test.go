@@ -28,7 +28,7 @@ func days(n int) sim.Trace {
 }
 
 func TestCompareIsInOrderAndRepeats(t *testing.T) {
-	study := sim.Study{Traces: []sim.Trace{days(2)}, Boots: []time.Duration{time.Minute, 3 * time.Minute}, Seeds: 2, Policies: []sim.Named{{"track", autoscale.Track{}}, {"hpa-cpu", sim.HPA{}}}}
+	study := sim.Study{Traces: []sim.Trace{days(2)}, Boots: []time.Duration{time.Minute, 3 * time.Minute}, Seeds: 2, Policies: []sim.Named{{"track", autoscale.Track{}}, {"hpa-cpu", sim.HPA{}}}, Options: sim.Options{Peak: 20}}
 	rows := sim.Compare(study)
 	require.Len(t, rows, 8)
 	study.Workers = 1
@@ -59,7 +59,7 @@ func TestCompareIsInOrderAndRepeats(t *testing.T) {
 }
 
 func TestFrontierTradesCostForSafety(t *testing.T) {
-	study := sim.Study{Traces: []sim.Trace{days(2)}, Boots: []time.Duration{2 * time.Minute}, Seeds: 1}
+	study := sim.Study{Traces: []sim.Trace{days(2)}, Boots: []time.Duration{2 * time.Minute}, Seeds: 1, Options: sim.Options{Peak: 20}}
 	track := sim.Family{Name: "track", Settings: []float64{0.6, 0.8, 0.9, 1}, Make: func(target float64) autoscale.Policy { return autoscale.Track{Target: target} }}
 	points := sim.Frontier(study, []float64{5, 0.1, -1}, track)
 	require.Len(t, points, 3)
@@ -96,7 +96,7 @@ func TestWorstQuartersSayWhy(t *testing.T) {
 }
 
 func TestPlotIsAPicture(t *testing.T) {
-	r := sim.Run(days(3), autoscale.Track{}, sim.Options{})
+	r := sim.Run(days(3), autoscale.Track{}, sim.Options{Peak: 20})
 	var svg bytes.Buffer
 	require.NoError(t, sim.Plot{Title: "<days & nights>"}.SVG(&svg, r))
 	paths := 0
@@ -119,7 +119,7 @@ func TestPlotIsAPicture(t *testing.T) {
 func TestWhatIf(t *testing.T) {
 	var file bytes.Buffer
 	log := &autoscale.Log{Policy: autoscale.Track{}, To: &file}
-	was := sim.Run(days(1).Slice(3*time.Hour, 9*time.Hour), log, sim.Options{Warmup: -1, HalfWidth: -1})
+	was := sim.Run(days(1).Slice(3*time.Hour, 9*time.Hour), log, sim.Options{Peak: 20, Warmup: -1, HalfWidth: -1})
 	records, err := autoscale.ReadLog(&file)
 	require.NoError(t, err)
 

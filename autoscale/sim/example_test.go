@@ -17,7 +17,7 @@ func ExampleRun() {
 		panic(err)
 	}
 	fortnight := traces[0].Slice(0, 14*24*time.Hour) // the first week is not scored
-	r := sim.Run(fortnight, autoscale.Lead{}, sim.Options{Boot: 2 * time.Minute, Seed: 1})
+	r := sim.Run(fortnight, autoscale.Lead{}, sim.Options{Boot: 2 * time.Minute, Peak: 20, Seed: 1})
 	fmt.Printf("J %.2f = %.2f × optimum + %.2f %% of the requests too late\n%s", r.J(), r.Cost(), r.Violations(), r.Report())
 	// Output:
 	// J 1.51 = 1.46 × optimum + 0.05 % of the requests too late
@@ -44,7 +44,7 @@ func ExampleFaults() {
 		{Lag: time.Minute},
 		{Blackouts: []sim.Blackout{{From: 6*24*time.Hour + 17*time.Hour, To: 6*24*time.Hour + 18*time.Hour}}},
 	} {
-		r := sim.Run(days, autoscale.Guard{}, sim.Options{Seed: 1, Faults: f})
+		r := sim.Run(days, autoscale.Guard{}, sim.Options{Peak: 20, Seed: 1, Faults: f})
 		fmt.Printf("cost %.2f, violations %.1f %%\n", r.Cost(), r.Violations())
 	}
 	// Output:
@@ -59,6 +59,7 @@ func ExampleFaults() {
 func ExampleCompare() {
 	rows := sim.Compare(sim.Study{
 		Traces: []sim.Trace{sim.Synthetic(1)[0].Slice(0, 4*24*time.Hour)}, Boots: []time.Duration{2 * time.Minute}, Seeds: 1,
+		Options:  sim.Options{Peak: 20}, // what the comparisons of the package scale to
 		Policies: append(sim.Baselines(), sim.Named{Name: "lead", Policy: autoscale.Lead{}}),
 	})
 	if err := sim.Table(os.Stdout, rows); err != nil {
@@ -80,7 +81,8 @@ func ExampleCompare() {
 
 // What does safety cost? For each limit on late answers the cheapest setting that keeps it.
 func ExampleFrontiers() {
-	study := sim.Study{Traces: []sim.Trace{sim.Synthetic(1)[0].Slice(0, 4*24*time.Hour)}, Boots: []time.Duration{2 * time.Minute}, Seeds: 1}
+	study := sim.Study{Traces: []sim.Trace{sim.Synthetic(1)[0].Slice(0, 4*24*time.Hour)}, Boots: []time.Duration{2 * time.Minute}, Seeds: 1,
+		Options: sim.Options{Peak: 20}}
 	err := sim.Frontiers(os.Stdout, study, []float64{1, 0.1, 0.01}, []sim.Family{
 		{Name: "lead, penalty", Settings: []float64{20, 85, 320, 1280}, Make: func(x float64) autoscale.Policy { return autoscale.Lead{Penalty: x} }},
 		{Name: "hpa-cpu, target", Settings: []float64{0.4, 0.6, 0.8}, Make: func(x float64) autoscale.Policy { return sim.HPA{Target: x} }},
@@ -107,7 +109,7 @@ func ExampleRead() {
 
 // The picture shows the day of the highest demand, or any other time.
 func ExamplePlot() {
-	r := sim.Run(sim.Synthetic(1)[0].Slice(0, 4*24*time.Hour), autoscale.Lead{}, sim.Options{Seed: 1})
+	r := sim.Run(sim.Synthetic(1)[0].Slice(0, 4*24*time.Hour), autoscale.Lead{}, sim.Options{Peak: 20, Seed: 1})
 	var svg strings.Builder
 	if err := (sim.Plot{Title: "an office under lead"}).SVG(&svg, r); err != nil {
 		panic(err)

@@ -43,6 +43,6 @@ func TestExperienceBreaksNoRule(t *testing.T) {
 		}
 		return d
 	})
-	sim.Run(recorded[0].Slice(10*24*time.Hour, 12*24*time.Hour), watch, sim.Options{Seed: 1})
+	sim.Run(recorded[0].Slice(10*24*time.Hour, 12*24*time.Hour), watch, sim.Options{Peak: 20, Seed: 1})
 	require.Greater(t, float64(kept)/float64(restarts), 0.9, "after most restarts the size is kept")
 }

@@ -10,17 +10,18 @@ import (
 // Step is how far the simulation moves at once. Samples are measured, and policies may be asked, at the end of each.
 const Step = 10 * time.Second
 
-// Options is the site that a trace is replayed against. The zero value is the one that the package's comparisons use.
+// Options is the site that a trace is replayed against. The zero value replays the trace as it was recorded; the package's published comparisons set
+// Peak to 20.
 type Options struct {
 	Boot  time.Duration // from launch until a server gets traffic; zero: 120 s
 	Drain time.Duration // from the end of its traffic until a server is gone, billed; zero: 30 s
 	Base  float64       // servers that are always on, billed; zero: 1; negative: none
-	Max   int           // bound of the array; zero: three times Peak, 1000 if not scaled
+	Max   int           // bound of the array; zero: three times Peak, 1000 without it
 
 	Initial int // array servers that are ready at the start
 
-	Peak      int           // the 99.9th percentile of the trace is scaled to 0.9 times what so many servers answer; zero: 20; negative: not scaled
-	HalfWidth int           // of the triangular kernel, in samples; zero: Trace.HalfWidth; negative: not smoothed
+	Peak      int           // the 99.9th percentile of the trace is scaled to 0.9 times what so many servers answer; zero or negative: not scaled
+	HalfWidth int           // of the triangular kernel, in samples; zero: Trace.HalfWidth with Peak, none without; negative: not smoothed
 	Warmup    time.Duration // not scored; zero: 7 days, at most half the trace; negative: none
 	Seed      uint64        // of arrivals and faults
 
@@ -71,13 +72,12 @@ func (o Options) filled(t Trace) Options {
 		o.Base = 1
 	}
 	o.Base = max(0, o.Base)
-	count(&o.Peak, 20)
-	if o.Peak < 0 {
-		count(&o.Max, 1000)
-	}
-	count(&o.Max, 3*o.Peak)
 	count(&o.Workers, 8)
-	count(&o.HalfWidth, t.HalfWidth())
+	if o.Peak > 0 {
+		count(&o.Max, 3*o.Peak)
+		count(&o.HalfWidth, t.HalfWidth()) // the noise of few requests, scaled, would look like demand
+	}
+	count(&o.Max, 1000)
 	if o.Capacity == 0 {
 		o.Capacity = 100
 	}

@@ -35,7 +35,7 @@ func Replay(log []autoscale.Record, trial autoscale.Policy, o Options) (WhatIf, 
 		return WhatIf{}, err
 	}
 	last := log[len(log)-1].View
-	o.Peak, o.HalfWidth = -1, -1
+	o.Peak, o.HalfWidth = 0, 0
 	if o.Warmup == 0 {
 		o.Warmup = -1
 	}

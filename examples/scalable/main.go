@@ -1,6 +1,6 @@
 // Command scalable is a site whose array of app servers grows and shrinks with its load.
 //
-//	go run ./examples/scalable simulate [-trace FILE.csv …] [-boot 60s,120s,180s] [-peak 20] [-seeds 5] [-json]
+//	go run ./examples/scalable simulate [-trace FILE.csv …] [-boot 60s,120s,180s] [-peak SERVERS] [-seeds 5] [-json]
 //	go run ./examples/scalable whatif [-policy lead] LOG
 //
 // simulate replays recorded traffic under the default policy and under those of others, prints what each would have cost and how many requests would

@@ -39,10 +39,10 @@ func (s *simulation) flags(progress io.Writer) *flag.FlagSet {
 	f.BoolVar(&s.synthetic, "synthetic", false, "replay made-up sites too, or only them if there is no -trace")
 	f.Var(&s.boots, "boot", "boot `times` of a server (default 60s,120s,180s)")
 	f.Var(&s.only, "policy", "only these `policies`, such as lead,hpa-cpu (default: lead and those of others)")
-	f.IntVar(&s.Options.Peak, "peak", 20, "`servers` at 0.9 of whose capacity the 99.9th percentile of the trace is put; -1: as recorded")
+	f.IntVar(&s.Options.Peak, "peak", 0, "`servers` at 0.9 of whose capacity the 99.9th percentile of the trace is put; -1: as recorded (default: a -trace as recorded, 20 for others)")
 	f.IntVar(&s.Seeds, "seeds", 5, "replay with so many seeds")
 	f.DurationVar(&s.interval, "interval", 0, "of the samples of the files (default: as found in each)")
-	f.IntVar(&s.smooth, "smooth", -1, "half `width` of the triangular kernel in samples, 0 for none (default: by the counts in the file)")
+	f.IntVar(&s.smooth, "smooth", -1, "half `width` of the triangular kernel in samples, 0 for none (default: by the counts in the file if it is scaled)")
 	f.DurationVar(&s.Options.Warmup, "warmup", 0, "not scored at the beginning (default 168h, at most half the trace)")
 	f.DurationVar(&s.Options.Billing.Quantum, "billing", time.Second, "servers are billed in such units, such as 1h")
 	f.DurationVar(&s.Options.Faults.Lag, "lag", 0, "metrics arrive so late")
@@ -115,8 +115,8 @@ func (s *simulation) check() (err error) {
 		s.Policies = append(policies()[:1], sim.Baselines()...)
 	}
 	err = errors.Join(err, unknown)
-	if s.Options.Peak == 0 {
-		err = errors.Join(err, fmt.Errorf("-peak 0: at least 1 server, or -1 to replay the requests as recorded"))
+	if s.Options.Peak == 0 && len(s.files) == 0 {
+		s.Options.Peak = 20
 	}
 	return err
 }

@@ -86,7 +86,6 @@ func TestSimulateSaysWhatIsWrong(t *testing.T) {
 		`none.csv`:                 {"-trace", "none.csv"},
 		`-boot "2x" is not a time`: {"-boot", "2x"},
 		`-seeds 0: at least 1`:     {"-seeds", "0"},
-		`-peak 0: at least 1`:      {"-peak", "0"},
 		`-policy "best": there are lead, track, step, hpa-cpu`: {"-policy", "best"},
 	} {
 		require.ErrorContains(t, simulate(args, io.Discard, io.Discard), want)

@@ -83,6 +83,22 @@ func newListed(e s3backup.Entry) listed {
 	return l
 }
 
+// trouble is what a line of the list says is wrong.
+func (l listed) trouble() string {
+	all := []string{}
+	if l.Problem != "" {
+		all = append(all, l.Problem)
+	}
+	if len(l.Left) > 0 {
+		var names []string
+		for _, left := range l.Left {
+			names = append(names, left.Kind+" "+left.Database+"."+left.Name)
+		}
+		all = append(all, "without "+strings.Join(names, ", "))
+	}
+	return strings.Join(all, "; ")
+}
+
 func (c *command) backupList(ctx context.Context) error {
 	var entries []s3backup.Entry
 	err := c.with(func(o site.Operator) (err error) {
@@ -101,7 +117,7 @@ func (c *command) backupList(ctx context.Context) error {
 		t := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "BACKUP\tAGE\tROWS\tSIZE\tVERIFIED\tPROBLEM")
 		for _, l := range all {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, time.Since(l.Started).Round(time.Second), l.Rows, s3backup.Size(l.Bytes), l.Verified, orDash(l.Problem))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, time.Since(l.Started).Round(time.Second), l.Rows, s3backup.Size(l.Bytes), l.Verified, orDash(l.trouble()))
 		}
 		_ = t.Flush()
 		if len(all) > 0 {

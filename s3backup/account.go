@@ -1,0 +1,203 @@
+package s3backup
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// accountPrefix begins the names of accounts that exist only while a backup is loaded.
+const accountPrefix = "s3backup_load_"
+
+// account is one that may do nothing but load a backup: all rights on the databases that are loaded, and none elsewhere.
+// Whoever runs a script that came from outside is not root.
+type account struct {
+	root   *session // that made it
+	server Server   // as the account
+	quoted string
+	reads  bool // it may read everywhere
+}
+
+// newAccount makes an account with rights on some databases, which need not be there yet. A login that may not make
+// accounts is no root: it loads by itself.
+func (s *session) newAccount(ctx context.Context, server Server, databases []string) (*account, error) {
+	host, err := one(ctx, s, "SELECT SUBSTRING_INDEX(USER(), '@', -1)", 0)
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: make an account to load with: %w", err)
+	}
+	a := &account{root: s, server: server}
+	a.server.User, a.server.Password = accountPrefix+strings.ToLower(rand.Text()[:8]), Secret("Aa1-"+rand.Text())
+	a.quoted = quoteName(a.server.User) + "@" + quoteName(host)
+	err = s.unlogged(ctx, "CREATE USER "+a.quoted+" IDENTIFIED BY '"+string(a.server.Password)+"'")
+	if denied(err) {
+		a.server, a.quoted = server, ""
+		return a, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: make an account to load with: %w", err)
+	}
+	rights := []string{"REFERENCES"} // for foreign keys to databases that are not loaded
+	if s.origin.Flavor == "mysql" {
+		rights = append(rights, "SESSION_VARIABLES_ADMIN")
+	}
+	readOnly, err := one(ctx, s, "SELECT @@GLOBAL.read_only", 0)
+	if err == nil && readOnly == "1" {
+		rights = append(rights, map[string]string{"mariadb": "READ ONLY ADMIN", "mysql": "CONNECTION_ADMIN"}[s.origin.Flavor])
+	}
+	if err == nil {
+		err = a.allow(ctx, databases, rights...)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("s3backup: make an account to load with: %w", err), s.dropAccounts(ctx))
+	}
+	return a, nil
+}
+
+// open opens the account's session. Its lock tells the next restore when its last statement has come to its end.
+func (a *account) open(ctx context.Context) (*session, error) {
+	open, err := a.server.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got, err := one(ctx, open, fmt.Sprintf("SELECT GET_LOCK(%s, 10)", loadLock), 0)
+	if err == nil && got != "1" {
+		err = ErrLocked
+	}
+	if err == nil {
+		err = open.exec(ctx, "SET SESSION sql_mode = ''")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("s3backup: load: %w", err), open.Close())
+	}
+	return open, nil
+}
+
+const loadLock = "'s3backup load'"
+
+// awaitLoad waits for the last statement of a load that was killed.
+func (s *session) awaitLoad(ctx context.Context) (string, error) {
+	got, err := one(ctx, s, fmt.Sprintf("SELECT GET_LOCK(%s, %.0f)", loadLock, restoreWait.Seconds()), 0)
+	if err == nil && got == "1" {
+		_, err = one(ctx, s, "SELECT RELEASE_LOCK("+loadLock+")", 0)
+	}
+	return got, err
+}
+
+// allow gives rights: all on some databases, and more that are not bound to one.
+func (a *account) allow(ctx context.Context, databases []string, everywhere ...string) error {
+	if a.quoted == "" {
+		return nil
+	}
+	escape := strings.NewReplacer(`\`, `\\`, "_", `\_`, "%", `\%`)
+	if a.root.origin.Flavor == "mysql" {
+		if literal, err := one(ctx, a.root, "SELECT @@partial_revokes", 0); err == nil && literal == "1" {
+			escape = strings.NewReplacer()
+		}
+	}
+	var statements []string
+	for _, name := range databases {
+		statements = append(statements, "GRANT ALL PRIVILEGES ON "+quoteName(escape.Replace(name))+".* TO "+a.quoted)
+	}
+	if len(everywhere) > 0 {
+		statements = append(statements, "GRANT "+strings.Join(everywhere, ", ")+" ON *.* TO "+a.quoted)
+	}
+	return a.root.unlogged(ctx, statements...)
+}
+
+// define lets the account make what runs with the rights of others, under the databases' own names. Who those others are
+// was looked at before: see checkDefiners.
+func (a *account) define(ctx context.Context, databases []string, later []delayed) error {
+	rights := []string{"SET USER"}
+	if a.root.origin.Flavor == "mysql" {
+		rights = []string{"SET_ANY_DEFINER", "ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER"}
+		if old := strings.HasPrefix(a.root.origin.Version, "8.0."); old {
+			rights = []string{"SET_USER_ID", "SYSTEM_USER"}
+		}
+	}
+	logged := slices.ContainsFunc(later, func(d delayed) bool {
+		return d.kind == body && slices.Contains([]string{"TRIGGER", "FUNCTION", "PACKAGE", "PACKAGE BODY"}, d.made.kind)
+	})
+	if logged && a.root.binlog {
+		trust, err := one(ctx, a.root, "SELECT @@GLOBAL.log_bin_trust_function_creators", 0)
+		if err != nil {
+			return fmt.Errorf("s3backup: restore: %w", err)
+		}
+		if trust == "0" {
+			rights = append(rights, "SUPER") // what the server asks for to make a function that the binary log will hold
+		}
+	}
+	if err := a.allow(ctx, databases, rights...); err != nil {
+		return fmt.Errorf("s3backup: restore: allow views, triggers, routines and events to be made: %w", err)
+	}
+	return nil
+}
+
+// finish makes what was kept for after the tables, as the account and in a session of its own.
+func (a *account) finish(ctx context.Context, m Manifest, later []delayed) error {
+	if len(later) == 0 {
+		return nil
+	}
+	if err := a.define(ctx, m.Databases, later); err != nil {
+		return err
+	}
+	open, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer open.Close()
+	for _, d := range later {
+		err := open.exec(ctx, d.text)
+		if denied(err) && d.kind == body && d.made.kind == "VIEW" && !a.reads {
+			// Views may show tables of databases that are not restored. Making one shows nothing.
+			a.reads = true
+			if err = a.allow(ctx, nil, "SELECT", "EXECUTE"); err == nil {
+				err = open.exec(ctx, d.text)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("s3backup: restore %s: %w: at %q", m.ID, err, excerpt([]byte(d.text)))
+		}
+	}
+	return nil
+}
+
+// dropAccounts removes the accounts of loads that have ended, or were killed.
+func (s *session) dropAccounts(ctx context.Context) error {
+	rows, err := s.query(ctx, "SELECT User, Host FROM mysql.user WHERE LEFT(User, "+fmt.Sprint(len(accountPrefix))+") = '"+accountPrefix+"'")
+	if denied(err) {
+		return nil // and so it could not have made one
+	}
+	if err != nil {
+		return fmt.Errorf("s3backup: restore: list accounts: %w", err)
+	}
+	for _, row := range rows {
+		if err := s.unlogged(ctx, "DROP USER "+quoteName(row[0])+"@"+quoteName(row[1])); err != nil {
+			return fmt.Errorf("s3backup: restore: drop the account %q, left by a restore: %w", row[0], err)
+		}
+	}
+	return nil
+}
+
+// unlogged runs statements that no replica is to repeat.
+func (s *session) unlogged(ctx context.Context, statements ...string) error {
+	if err := s.exec(ctx, "SET SESSION sql_log_bin = 0"); err != nil {
+		return err
+	}
+	for _, text := range statements {
+		if err := s.exec(ctx, text); err != nil {
+			return errors.Join(err, s.exec(ctx, "SET SESSION sql_log_bin = 1"))
+		}
+	}
+	return s.exec(ctx, "SET SESSION sql_log_bin = 1")
+}
+
+// denied reports an error for lack of rights.
+func denied(err error) bool {
+	var refused *mysql.MySQLError
+	return errors.As(err, &refused) && slices.Contains([]uint16{1044, 1142, 1143, 1227, 1370}, refused.Number)
+}

@@ -1,0 +1,107 @@
+package s3backup
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var insertHead = regexp.MustCompile("^INSERT INTO `(?:[^`]|``)+` (?:\\((?:`(?:[^`]|``)+`(?:, )?)+\\) )?VALUES[ \r\n]")
+
+// rows reads the rows of one INSERT. They are literals and nothing else, and no line ends within one: the dump programs
+// write line feeds in a value as \n.
+func (s *script) rows() ([]byte, error) {
+	head := insertHead.FindIndex(s.text)
+	if head == nil {
+		return nil, fmt.Errorf("%w: an INSERT of another shape: at %q", ErrScript, excerpt(s.text))
+	}
+	if s.vars.reading(s.mariaDB).noBackslash {
+		return nil, fmt.Errorf("%w: rows under a sql_mode in which a backslash is no escape", ErrScript)
+	}
+	for at := head[1]; ; {
+		n, done := rowsOf(s.text[at:])
+		switch {
+		case n < 0:
+			return nil, fmt.Errorf("%w: a row holds something else than literals: at %q", ErrScript, excerpt(s.text[at:]))
+		case done:
+			return s.cut(at + n)
+		}
+		at = len(s.text)
+		if err := s.line(); err != nil {
+			return nil, s.ending(err)
+		}
+	}
+}
+
+// rowsOf goes over the rows in a line. It returns where the semicolon after the last of them is, or that there is none
+// yet, or less than 0 where the line is something else.
+func rowsOf(line []byte) (n int, done bool) {
+	i := 0
+	for i < len(line) && isBlank(line[i]) {
+		i++
+	}
+	for i < len(line) {
+		if line[i] != '(' {
+			return -1, false
+		}
+		for first := true; first || line[i] == ','; first = false {
+			n := literal(line[i+1:])
+			if i += 1 + n; n <= 0 || i >= len(line) {
+				return -1, false
+			}
+		}
+		if line[i] != ')' || i+1 >= len(line) {
+			return -1, false
+		}
+		switch i++; line[i] {
+		case ';':
+			return i, true
+		case ',':
+			i++
+		default:
+			return -1, false
+		}
+		for i < len(line) && isBlank(line[i]) {
+			i++
+		}
+	}
+	return i, false
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\r' }
+
+// literal returns how long the literal at the beginning is, or 0 where there is none.
+func literal(text []byte) int {
+	begin := 0
+	switch {
+	case bytes.HasPrefix(text, []byte("NULL")):
+		return len("NULL")
+	case bytes.HasPrefix(text, []byte("0x")):
+		return 2 + span(text[2:], "0123456789abcdefABCDEF")
+	case bytes.HasPrefix(text, []byte("_binary '")):
+		begin = len("_binary ")
+	case len(text) > 0 && text[0] != '\'':
+		return span(text, "0123456789.eE+-")
+	}
+	for i := begin + 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\\':
+			i++
+		case text[i] == '\'' && i+1 < len(text) && text[i+1] == '\'':
+			i++
+		case text[i] == '\'':
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// span counts the bytes at the beginning that are in set.
+func span(text []byte, set string) int {
+	n := 0
+	for n < len(text) && strings.IndexByte(set, text[n]) >= 0 {
+		n++
+	}
+	return n
+}
