@@ -94,8 +94,11 @@ func withoutEmpty(v any) any {
 func flatten(into map[string]string, name string, v any) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		text, _ := json.Marshal(v)
-		into[cmp.Or(name, "Site")] = string(text)
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(false) // a person reads it
+		_ = e.Encode(v)
+		into[cmp.Or(name, "Site")] = strings.TrimSpace(text.String())
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {

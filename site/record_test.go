@@ -57,18 +57,6 @@ func TestWhatMeansTheSameIsTheSameRecord(t *testing.T) {
 	require.Error(t, operators.CheckRecord([]byte("{}")))
 }
 
-func TestRecordHoldsNoValueOfTheEnvironment(t *testing.T) {
-	s := site.AllInOne("shop", "www.shop.example", site.Rails("."))
-	s.App.Env = map[string]string{"API_KEY": "8f3c-secret"}
-	require.NotContains(t, string(s.Record()), "8f3c-secret")
-	require.Equal(t, "8f3c-secret", s.App.Env["API_KEY"], "the Site itself keeps it")
-	other := s
-	other.App.Env = map[string]string{"API_KEY": "5e1d-other"}
-	err := other.CheckRecord(s.Record())
-	require.ErrorContains(t, err, "App.Env[API_KEY]")
-	require.NotContains(t, err.Error(), "5e1d-other")
-}
-
 // The record is no secret, whose words would be taken out of every output; program and record are both checked.
 func TestServersGetTheRecordInAFileOfItsOwn(t *testing.T) {
 	s := shop(t)
@@ -93,4 +81,16 @@ func TestServersGetTheRecordInAFileOfItsOwn(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, checked)
+}
+
+func TestRecordHoldsNoValueOfTheEnvironment(t *testing.T) {
+	s := site.AllInOne("shop", "www.shop.example", site.Rails("."))
+	s.App.Env = map[string]string{"API_KEY": "8f3c-secret"}
+	require.NotContains(t, string(s.Record()), "8f3c-secret")
+	require.Equal(t, "8f3c-secret", s.App.Env["API_KEY"], "the Site itself keeps it")
+	other := s
+	other.App.Env = map[string]string{"API_KEY": "5e1d-other"}
+	err := other.CheckRecord(s.Record())
+	require.ErrorContains(t, err, "App.Env[API_KEY]")
+	require.NotContains(t, err.Error(), "5e1d-other")
 }
