@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-var insertHead = regexp.MustCompile("^INSERT INTO `(?:[^`]|``)+` (?:\\((?:`(?:[^`]|``)+`(?:, )?)+\\) )?VALUES[ \r\n]")
+var insertHead = regexp.MustCompile("^INSERT INTO `(?:[^`]|``)+` (?:\\((?:(?:`(?:[^`]|``)+`|\\w+)(?:, )?)+\\) )?VALUES[ \r\n]")
 
 // rows reads the rows of one INSERT. They are literals and nothing else, and no line ends within one: the dump programs
 // write line feeds in a value as \n.
