@@ -112,6 +112,19 @@ func (p *place) applicationIsHarmless(t *testing.T) {
 	require.Zero(t, left)
 }
 
+// TestServerLoginWithoutGrants: who may not give rights restores by itself.
+func TestServerLoginWithoutGrants(t *testing.T) {
+	p := onServer(t)
+	p.guestBook(t, 10)
+	p.exec(t, "CREATE USER plain@localhost IDENTIFIED BY 'Aa1-secret'", "GRANT ALL PRIVILEGES ON *.* TO plain@localhost")
+	defer p.exec(t, "DROP USER plain@localhost")
+	_, err := p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Server: s3backup.Server{User: "plain", Password: "Aa1-secret"}, Replace: true})
+	require.NoError(t, err)
+	require.Zero(t, p.number(t, "SELECT COUNT(*) FROM mysql.user WHERE User LIKE 's3backup%'"))
+}
+
 // TestServerAccountsOfKilledRestores: an account that a killed restore leaves goes with the next.
 func TestServerAccountsOfKilledRestores(t *testing.T) {
 	p := onServer(t)
