@@ -24,8 +24,8 @@ type account struct {
 }
 
 // newAccount makes an account with rights on some databases, which need not be there yet. A login that may not make
-// accounts is no root: it loads by itself.
-func (s *session) newAccount(ctx context.Context, server Server, databases []string) (*account, error) {
+// accounts, or give rights, loads by itself.
+func (s *session) newAccount(ctx context.Context, server Server, databases []string, emit func(Event)) (*account, error) {
 	host, err := one(ctx, s, "SELECT SUBSTRING_INDEX(USER(), '@', -1)", 0)
 	if err != nil {
 		return nil, fmt.Errorf("s3backup: make an account to load with: %w", err)
@@ -34,28 +34,34 @@ func (s *session) newAccount(ctx context.Context, server Server, databases []str
 	a.server.User, a.server.Password = accountPrefix+strings.ToLower(rand.Text()[:8]), Secret("Aa1-"+rand.Text())
 	a.quoted = quoteName(a.server.User) + "@" + quoteName(host)
 	err = s.unlogged(ctx, "CREATE USER "+a.quoted+" IDENTIFIED BY '"+string(a.server.Password)+"'")
-	if denied(err) {
-		a.server, a.quoted = server, ""
-		return a, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("s3backup: make an account to load with: %w", err)
-	}
-	rights := []string{"REFERENCES"} // for foreign keys to databases that are not loaded
-	if s.origin.Flavor == "mysql" {
-		rights = append(rights, "SESSION_VARIABLES_ADMIN")
-	}
-	readOnly, err := one(ctx, s, "SELECT @@GLOBAL.read_only", 0)
-	if err == nil && readOnly == "1" {
-		rights = append(rights, map[string]string{"mariadb": "READ ONLY ADMIN", "mysql": "CONNECTION_ADMIN"}[s.origin.Flavor])
+	if err == nil {
+		err = a.start(ctx, databases)
 	}
 	if err == nil {
-		err = a.allow(ctx, databases, rights...)
+		return a, nil
 	}
-	if err != nil {
+	if !denied(err) {
 		return nil, errors.Join(fmt.Errorf("s3backup: make an account to load with: %w", err), s.dropAccounts(ctx))
 	}
-	return a, nil
+	emit(Note{Warning: true, Text: fmt.Sprintf("%q may not make an account to load with, and does it with all the rights that it has itself", server.user())})
+	a.server, a.quoted = server, ""
+	return a, s.dropAccounts(ctx)
+}
+
+// start gives the rights that loading tables and rows takes.
+func (a *account) start(ctx context.Context, databases []string) error {
+	rights := []string{"REFERENCES"} // for foreign keys to databases that are not loaded
+	if a.root.origin.Flavor == "mysql" {
+		rights = append(rights, "SESSION_VARIABLES_ADMIN")
+	}
+	readOnly, err := one(ctx, a.root, "SELECT @@GLOBAL.read_only", 0)
+	if err != nil {
+		return err
+	}
+	if readOnly == "1" {
+		rights = append(rights, map[string]string{"mariadb": "READ ONLY ADMIN", "mysql": "CONNECTION_ADMIN"}[a.root.origin.Flavor])
+	}
+	return a.allow(ctx, databases, rights...)
 }
 
 // open opens the account's session. Its lock tells the next restore when its last statement has come to its end.
@@ -199,5 +205,5 @@ func (s *session) unlogged(ctx context.Context, statements ...string) error {
 // denied reports an error for lack of rights.
 func denied(err error) bool {
 	var refused *mysql.MySQLError
-	return errors.As(err, &refused) && slices.Contains([]uint16{1044, 1142, 1143, 1227, 1370}, refused.Number)
+	return errors.As(err, &refused) && slices.Contains([]uint16{1044, 1045, 1142, 1143, 1227, 1370}, refused.Number)
 }

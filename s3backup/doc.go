@@ -109,7 +109,8 @@
 // that are restored, SET USER (MySQL: SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER), SELECT and EXECUTE where a
 // view shows another database, and SUPER where the server asks for it, to make triggers and functions while it writes a
 // binary log and does not trust their creators. It is not in the binary log, and what a killed restore leaves of it the
-// next one drops. A Server.User who may not make accounts loads by itself.
+// next one drops. A Server.User who may not make accounts or
+// give rights loads with its own, and a warning says so.
 //
 // A DEFINER is an account with whose rights something runs later. One that holds rights beyond the restored databases, as
 // root does, is accepted where the manifest states the very object with it, as the server's own tables had it while the

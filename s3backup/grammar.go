@@ -48,7 +48,7 @@ var shapes = []struct {
 	{data, regexp.MustCompile("^DROP (?:TABLE|SEQUENCE) IF EXISTS " + nameShape + "$")},
 	{drop, regexp.MustCompile("^" + oldShape + "DROP (?:VIEW|TRIGGER|EVENT|PROCEDURE|FUNCTION|PACKAGE|PACKAGE BODY) IF EXISTS " + nameShape + ` ?\*/$`)},
 	{data, regexp.MustCompile("^LOCK TABLES " + nameShape + " WRITE$")},
-	{data, regexp.MustCompile("^(?:UNLOCK TABLES|COMMIT|commit)$")},
+	{data, regexp.MustCompile("^(?:UNLOCK TABLES|COMMIT|commit|set autocommit=[01])$")},
 	{data, regexp.MustCompile("^" + oldShape + "ALTER TABLE " + nameShape + ` (?:DISABLE|ENABLE) KEYS \*/$`)},
 	{data, regexp.MustCompile("^CREATE SEQUENCE " + nameShape + ` (?:[a-z]+ |-?\d+ )+ENGINE=\w+$`)},
 	{data, regexp.MustCompile(`^(?:DO|SELECT) SETVAL\(` + nameShape + `, -?\d+, [01](?:, \d+)?\)$`)},

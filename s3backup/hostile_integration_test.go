@@ -50,22 +50,26 @@ func applicationStaysItself(t *testing.T) {
 	// A script that another hand wrote.
 	head := "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `" + p.database + "` /*!40100 DEFAULT CHARACTER SET latin1 */;\nUSE `" + p.database + "`;\nCREATE TABLE `t` (\n  `x` int\n) ENGINE=InnoDB;\n"
 	body := func(text string) string { return head + "DELIMITER ;;\n" + text + " ;;\nDELIMITER ;\n" }
-	for text, want := range map[string]error{
-		head + "GRANT ALL PRIVILEGES ON *.* TO `app`@`localhost`;\n":                                 s3backup.ErrScript,
-		head + "INSERT INTO `mysql`.`user` VALUES (1);\n":                                            s3backup.ErrScript,
-		head + "USE `mysql`;\n":                                                                      s3backup.ErrCorrupt,
-		head + "SET GLOBAL event_scheduler = 1;\n":                                                   s3backup.ErrScript,
-		body("CREATE DEFINER=`root`@`localhost` PROCEDURE `evil`() SELECT COUNT(*) FROM mysql.user"): s3backup.ErrDefiner,
-		body("/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`localhost`*/ /*!50106 EVENT `evil` ON SCHEDULE EVERY 1 DAY DO GRANT ALL PRIVILEGES ON *.* TO app@localhost */"):                             s3backup.ErrDefiner,
-		body("/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER `evil` BEFORE INSERT ON `t` FOR EACH ROW SET NEW.x = 1 */"):                                                   s3backup.ErrDefiner,
-		head + "/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n/*!50001 VIEW `evil` AS select `mysql`.`user`.`User` from `mysql`.`user` */;\n": s3backup.ErrDefiner,
+	for _, hand := range []struct {
+		text string
+		want error
+	}{
+		{head + "GRANT ALL PRIVILEGES ON *.* TO `app`@`localhost`;\n", s3backup.ErrScript},
+		{head + "INSERT INTO `mysql`.`user` VALUES (1);\n", s3backup.ErrScript},
+		{head + "USE `mysql`;\n", s3backup.ErrCorrupt},
+		{head + "SET GLOBAL event_scheduler = 1;\n", s3backup.ErrScript},
+		{body("/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`localhost`*/ /*!50106 EVENT `evil` ON SCHEDULE EVERY 1 DAY DO GRANT ALL PRIVILEGES ON *.* TO app@localhost */"), s3backup.ErrDefiner},
+		{body("/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER `evil` BEFORE INSERT ON `t` FOR EACH ROW SET NEW.x = 1 */"), s3backup.ErrDefiner},
+		{head + "/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n/*!50001 VIEW `evil` AS select `mysql`.`user`.`User` from `mysql`.`user` */;\n", s3backup.ErrDefiner},
+		{body("CREATE DEFINER=`root`@`localhost` PROCEDURE `evil`() SELECT COUNT(*) FROM mysql.user"), s3backup.ErrDefiner},
 	} {
-		_, err := p.store.Backup(t.Context(), handwritten{text + "-- Dump completed\n", p.database, m.Server}, s3backup.Options{Shrink: true})
+		_, err := p.store.Backup(t.Context(), handwritten{hand.text + "-- Dump completed\n", p.database, m.Server}, s3backup.Options{Shrink: true})
 		require.NoError(t, err)
 		_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true})
-		require.ErrorIs(t, err, want, text)
+		require.ErrorIs(t, err, hand.want, hand.text)
 	}
 	p.applicationIsHarmless(t)
+	// The last of them is a procedure of root's, which somebody has looked at.
 	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true, TrustDefiners: true})
 	require.NoError(t, err)
 	p.applicationIsHarmless(t)
@@ -106,6 +110,19 @@ func (p *place) applicationIsHarmless(t *testing.T) {
 	var left int
 	require.NoError(t, p.db.QueryRow("SELECT COUNT(*) FROM mysql.user WHERE User LIKE 's3backup%'").Scan(&left))
 	require.Zero(t, left)
+}
+
+// TestServerLoginWithoutGrants: who may not give rights restores by itself.
+func TestServerLoginWithoutGrants(t *testing.T) {
+	p := onServer(t)
+	p.guestBook(t, 10)
+	p.exec(t, "CREATE USER plain@localhost IDENTIFIED BY 'Aa1-secret'", "GRANT ALL PRIVILEGES ON *.* TO plain@localhost")
+	defer p.exec(t, "DROP USER plain@localhost")
+	_, err := p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Server: s3backup.Server{User: "plain", Password: "Aa1-secret"}, Replace: true})
+	require.NoError(t, err)
+	require.Zero(t, p.number(t, "SELECT COUNT(*) FROM mysql.user WHERE User LIKE 's3backup%'"))
 }
 
 // TestServerAccountsOfKilledRestores: an account that a killed restore leaves goes with the next.

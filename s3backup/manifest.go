@@ -41,10 +41,10 @@ type Manifest struct {
 	Recipients  []string `json:"recipients,omitempty"` // public keys, age1…
 	Object      Object   `json:"object"`
 
-	Tables   []Table   `json:"tables,omitempty"`   // measured within the content's own snapshot
-	Objects  []Objects `json:"objects,omitempty"`  // views, triggers and the like, by database
-	Left     []Left    `json:"left,omitempty"`     // out of the backup: no restore brings it back
-	Definers []Definer `json:"definers,omitempty"` // with whose rights those run
+	Tables   []Table   `json:"tables,omitempty"`  // measured within the content's own snapshot
+	Objects  []Objects `json:"objects,omitempty"` // views, triggers and the like, by database
+	Left     []Left    `json:"left,omitempty"`    // out of the backup: no restore brings it back
+	Definers []Definer `json:"definers"`          // with whose rights those run; null in backups that do not say
 	Warnings []string  `json:"warnings,omitempty"`
 }
 

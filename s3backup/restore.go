@@ -131,7 +131,7 @@ func (r *restore) work(ctx context.Context) error {
 		}
 		r.fresh[name], r.old[name] = name+"_sbnew_"+suffix, name+old
 	}
-	account, err := r.session.newAccount(ctx, r.to.Server, slices.Collect(maps.Values(r.fresh)))
+	account, err := r.session.newAccount(ctx, r.to.Server, slices.Collect(maps.Values(r.fresh)), r.store.emit)
 	if err != nil {
 		return err
 	}

@@ -7,11 +7,16 @@ import (
 	"strings"
 )
 
-var insertHead = regexp.MustCompile("^INSERT INTO `(?:[^`]|``)+` (?:\\((?:`(?:[^`]|``)+`(?:, )?)+\\) )?VALUES[ \r\n]")
+var insertHead = regexp.MustCompile("^INSERT INTO `(?:[^`]|``)+` (?:\\((?:(?:`(?:[^`]|``)+`|\\w+)(?:, )?)+\\) )?VALUES[ \r\n]")
 
 // rows reads the rows of one INSERT. They are literals and nothing else, and no line ends within one: the dump programs
 // write line feeds in a value as \n.
 func (s *script) rows() ([]byte, error) {
+	for bytes.Count(s.text, []byte("`"))%2 == 1 && insertHead.FindIndex(s.text) == nil { // a name has a line feed
+		if err := s.line(); err != nil {
+			return nil, s.ending(err)
+		}
+	}
 	head := insertHead.FindIndex(s.text)
 	if head == nil {
 		return nil, fmt.Errorf("%w: an INSERT of another shape: at %q", ErrScript, excerpt(s.text))

@@ -80,7 +80,7 @@ func (s Store) try(ctx context.Context, m Manifest, scratch Scratch) (Verdict, e
 	if major(session.origin) != major(m.Server) {
 		return v, fmt.Errorf("it is from %s and the scratch server is %s, whose checksums are not comparable", major(m.Server), major(session.origin))
 	}
-	account, err := session.newAccount(ctx, server.Server, m.Databases)
+	account, err := session.newAccount(ctx, server.Server, m.Databases, s.emit)
 	if err != nil {
 		return v, err
 	}

@@ -22,7 +22,7 @@
 -- The new server will be connecting to the master server where the backup was taken.
 --
 
--- CHANGE MASTER TO MASTER_LOG_FILE='binlog.000001', MASTER_LOG_POS=5971;
+-- CHANGE MASTER TO MASTER_LOG_FILE='binlog.000001', MASTER_LOG_POS=19487561;
 
 -- A corresponding to the above master-data CHANGE-MASTER settings to the slave gtid state is printed as comments later in the file.
 
@@ -62,13 +62,11 @@ CREATE TABLE `authors` (
 --
 
 SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;
-LOCK TABLES `authors` WRITE;
 /*!40000 ALTER TABLE `authors` DISABLE KEYS */;
 INSERT INTO `authors` VALUES
 (1,'a;\n\'b'),
 (2,'c');
 /*!40000 ALTER TABLE `authors` ENABLE KEYS */;
-UNLOCK TABLES;
 COMMIT;
 SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
 /*!50003 SET @saved_cs_client      = @@character_set_client */ ;
@@ -117,6 +115,33 @@ SET character_set_client = utf8mb4;
 SET character_set_client = @saved_cs_client;
 
 --
+-- Table structure for table `dn`
+--
+
+DROP TABLE IF EXISTS `dn`;
+/*!40101 SET @saved_cs_client     = @@character_set_client */;
+/*!40101 SET character_set_client = utf8mb4 */;
+CREATE TABLE `dn` (
+  `id` int(11) DEFAULT nextval(`shop`.`s`),
+  `y` int(11) DEFAULT NULL,
+  KEY `y` (`y`),
+  CONSTRAINT `dn_ibfk_1` FOREIGN KEY (`y`) REFERENCES `authors` (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_german2_ci;
+/*!40101 SET character_set_client = @saved_cs_client */;
+
+--
+-- Dumping data for table `dn`
+--
+
+SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;
+/*!40000 ALTER TABLE `dn` DISABLE KEYS */;
+INSERT INTO `dn` VALUES
+(8,1);
+/*!40000 ALTER TABLE `dn` ENABLE KEYS */;
+COMMIT;
+SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
+
+--
 -- Table structure for table `gen`
 --
 
@@ -141,13 +166,11 @@ CREATE TABLE `gen` (
 --
 
 SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;
-LOCK TABLES `gen` WRITE;
 /*!40000 ALTER TABLE `gen` DISABLE KEYS */;
 INSERT INTO `gen` VALUES
-(1,2,1e100,'{}',0x0102,0x05,'2026-12-01 12:25:59.590150',-1.50,0x000000000101000000000000000000F03F0000000000000040),
+(1,2,1e100,'{}',0x0102,0x05,'2026-12-01 13:23:32.715665',-1.50,0x000000000101000000000000000000F03F0000000000000040),
 (-1,0,NULL,NULL,'',NULL,NULL,NULL,NULL);
 /*!40000 ALTER TABLE `gen` ENABLE KEYS */;
-UNLOCK TABLES;
 COMMIT;
 SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
 
@@ -182,10 +205,8 @@ CREATE TABLE `log` (
 --
 
 SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;
-LOCK TABLES `log` WRITE;
 /*!40000 ALTER TABLE `log` DISABLE KEYS */;
 /*!40000 ALTER TABLE `log` ENABLE KEYS */;
-UNLOCK TABLES;
 COMMIT;
 SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
 
@@ -206,12 +227,10 @@ CREATE TABLE `my` (
 --
 
 SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;
-LOCK TABLES `my` WRITE;
 /*!40000 ALTER TABLE `my` DISABLE KEYS */;
 INSERT INTO `my` VALUES
 (1);
 /*!40000 ALTER TABLE `my` ENABLE KEYS */;
-UNLOCK TABLES;
 COMMIT;
 SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
 
@@ -235,10 +254,8 @@ CREATE TABLE `parts` (
 --
 
 SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;
-LOCK TABLES `parts` WRITE;
 /*!40000 ALTER TABLE `parts` DISABLE KEYS */;
 /*!40000 ALTER TABLE `parts` ENABLE KEYS */;
-UNLOCK TABLES;
 COMMIT;
 SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
 
@@ -258,15 +275,15 @@ CREATE TABLE `v` (
 -- Dumping data for table `v`
 --
 
+/*M!101100 SET @old_system_versioning_insert_history=@@session.system_versioning_insert_history, @@session.system_versioning_insert_history=1 */;
 SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;
-LOCK TABLES `v` WRITE;
 /*!40000 ALTER TABLE `v` DISABLE KEYS */;
-INSERT INTO `v` VALUES
-(2);
+INSERT INTO `v` (`x`, row_start, row_end) VALUES (2,'2026-12-01 13:23:35.245954','2106-02-07 06:28:15.999999'),
+(1,'2026-12-01 13:23:35.235199','2026-12-01 13:23:35.245954');
 /*!40000 ALTER TABLE `v` ENABLE KEYS */;
-UNLOCK TABLES;
 COMMIT;
 SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
+/*M!101100 SET system_versioning_insert_history=@old_system_versioning_insert_history */;
 
 --
 -- Dumping events for database 'shop'
@@ -284,7 +301,7 @@ SET AUTOCOMMIT=@OLD_AUTOCOMMIT;
 /*!50003 SET @saved_time_zone      = @@time_zone */ ;
 /*!50003 SET time_zone             = 'SYSTEM' */ ;
 DELIMITER ;;
-/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`localhost`*/ /*!50106 EVENT `nightly` ON SCHEDULE EVERY 1 DAY STARTS '2026-12-01 12:26:00' ON COMPLETION NOT PRESERVE DISABLE DO DELETE FROM log 
+/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`localhost`*/ /*!50106 EVENT `nightly` ON SCHEDULE EVERY 1 DAY STARTS '2026-12-01 13:23:33' ON COMPLETION NOT PRESERVE DISABLE DO DELETE FROM log 
 */ ;;
 DELIMITER ;
 /*!50003 SET time_zone             = @saved_time_zone */ ;
@@ -455,7 +472,7 @@ USE `shop`;
 
 -- Preferably use GTID to start replication from GTID position:
 
--- SET GLOBAL gtid_slave_pos='0-1-25';
+-- SET GLOBAL gtid_slave_pos='0-1-3412';
 /*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;
 
 /*!40101 SET SQL_MODE=@OLD_SQL_MODE */;
@@ -466,4 +483,4 @@ USE `shop`;
 /*!40101 SET COLLATION_CONNECTION=@OLD_COLLATION_CONNECTION */;
 /*M!100616 SET NOTE_VERBOSITY=@OLD_NOTE_VERBOSITY */;
 
--- Dump completed on 2026-12-01 12:26:01
+-- Dump completed on 2026-12-01 13:23:39
