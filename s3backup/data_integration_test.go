@@ -4,6 +4,7 @@ package s3backup_test
 
 import (
 	"database/sql"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 type dataCase struct {
 	name    string
 	mariaDB bool     // only there
+	nothing bool     // restored onto nothing, too; at full size all are
 	make    []string // before the backup
 	said    []string // in the manifest's warnings
 	globals []string // settings of the server while it is backed up and restored; those that it knows
@@ -31,7 +33,7 @@ type dataCase struct {
 
 var dataCases = []dataCase{
 	{
-		name:    "keys between databases",
+		name: "keys between databases", nothing: true,
 		make:    []string{"CREATE TABLE `A`.parent (id INT PRIMARY KEY)", "CREATE TABLE `B`.child (p INT, CONSTRAINT leads FOREIGN KEY (p) REFERENCES `A`.parent (id) ON DELETE CASCADE ON UPDATE SET NULL)", "INSERT INTO `A`.parent VALUES (1), (2)", "INSERT INTO `B`.child VALUES (1)"},
 		damage:  []string{"DELETE FROM `A`.parent WHERE id = 2"},
 		works:   []string{"INSERT INTO `B`.child VALUES (2)"},
@@ -87,7 +89,7 @@ var dataCases = []dataCase{
 		counts: map[string]int64{"SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'A' AND EVENT_NAME IN ('once', 'ends', 'stays')": 3},
 	},
 	{
-		name: "a history", mariaDB: true,
+		name: "a history", mariaDB: true, nothing: true,
 		make: []string{
 			"CREATE TABLE `A`.v (x INT, f FLOAT) WITH SYSTEM VERSIONING", "INSERT INTO `A`.v VALUES (1, 1.5)", "UPDATE `A`.v SET x = 2", "UPDATE `A`.v SET x = 3", "DELETE FROM `A`.v", "INSERT INTO `A`.v VALUES (4, 0.1)",
 			"CREATE TABLE `A`.w (x INT, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING",
@@ -99,7 +101,7 @@ var dataCases = []dataCase{
 		},
 	},
 	{
-		name: "sequences and defaults from them", mariaDB: true,
+		name: "sequences and defaults from them", mariaDB: true, nothing: true,
 		make: []string{
 			"CREATE SEQUENCE `A`.s START WITH 100 NOCACHE", "CREATE TABLE `A`.t (id INT DEFAULT NEXTVAL(`A`.s), x INT, note TEXT DEFAULT 'nextval(`A`.`s`)')", "INSERT INTO `A`.t (x) VALUES (1), (2)",
 			"CREATE TABLE `B`.t (id INT DEFAULT NEXTVAL(`A`.s), x INT)", "INSERT INTO `B`.t (x) VALUES (3)",
@@ -269,6 +271,9 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 	if len(c.refused) > 0 {
 		run(c.undo...)
 		restore("a second time")
+	}
+	if !c.nothing && os.Getenv(envFull) == "" {
+		return
 	}
 	run(c.undo...)
 	run("SET SESSION foreign_key_checks = 0", "DROP DATABASE `A`", "DROP DATABASE `B`", "SET SESSION foreign_key_checks = 1")
