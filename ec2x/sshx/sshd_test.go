@@ -147,10 +147,10 @@ func testFewSessions(t *testing.T, m *localtest.Machine) {
 		require.NoError(t, m.Host.Run(t.Context(), sshx.Script{Root: true,
 			Text: "printf " + sshx.Quote(text) + " >/etc/ssh/sshd_config.d/05-few.conf; systemctl reload ssh"}))
 	}
-	conf("MaxSessions 4\nMaxStartups 2\n")
-	t.Cleanup(func() { conf("") })
+	conf("MaxSessions 4\nMaxStartups 1\n")
+	defer conf("")
 	var all sync.WaitGroup
-	errs := make([]error, 4)
+	errs := make([]error, 2)
 	for i := range errs {
 		all.Go(func() {
 			h, err := sshx.Dial(t.Context(), m.Target)
