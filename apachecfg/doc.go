@@ -61,8 +61,8 @@
 //
 // They cannot hold the site up with a few bytes a second. A TLS greeting has 10 s, a header 10 s and with 500 bytes a
 // second up to 20 s, a body 20 s and goes on while 500 bytes a second come. Each such connection holds one of 2,048
-// threads (Threads) until then. Pages were served within 0.5 s under 220 dripped greetings that came back whenever
-// Apache closed them, and under 1,500 idle connections. Whoever opens more than about 100 connections a second for long
+// threads (Threads) until then. Pages were served within a second under 220 dripped greetings or headers that came back
+// whenever Apache closed them, 260 slow bodies with and without a length, and 1,500 idle connections. Whoever opens more than about 100 connections a second for long
 // fills it still, and so does whoever sends bodies at 500 bytes a second over 2,048 connections, or streams of HTTP/2
 // that stall for up to 60 s at a time. There is no limit for an address: many people share one.
 //
