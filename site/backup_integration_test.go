@@ -34,7 +34,7 @@ func lose(t *testing.T, o site.Operator, server string) {
 // everything up to the backup is back.
 func TestDataSurvivesItsServer(t *testing.T) {
 	t.Parallel()
-	o, j := guestBook(t, func(s *site.Site) { s.App.BootTimeout = 3 * time.Minute })
+	o, j := guestBook(t, func(s *site.Site) { s.Web.MaxBody = 1 << 20 })
 	up, err := o.Up(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, up.Restored)
@@ -69,6 +69,7 @@ func TestDataSurvivesItsServer(t *testing.T) {
 		t.Run("up brings it back too", func(t *testing.T) { upAfterLoss(t, o, v, deployed.Release) })
 		t.Run("down and up", func(t *testing.T) { downAndUp(t, o, v) })
 	}
+	t.Run("attacks", func(t *testing.T) { attacks(t, o, v) })
 	require.NotContains(t, j.text(t), "AGE-SECRET-KEY")
 }
 

@@ -54,6 +54,7 @@ func TestLife(t *testing.T) {
 	t.Run("drift", func(t *testing.T) { drift(t, o, v) })
 	t.Run("faults", func(t *testing.T) { faults(t, o, v) })
 	t.Run("a server boots with the release of the bucket", func(t *testing.T) { emptyDisk(t, o, v) })
+	t.Run("what faults cost", func(t *testing.T) { losses(t, o, v, 1) })
 	t.Run("status", func(t *testing.T) { status(t, o) })
 	t.Run("logs", func(t *testing.T) { logs(t, o, v) })
 	t.Run("no secret is told", func(t *testing.T) { untold(t, o, j) })
@@ -165,6 +166,7 @@ func running(t *testing.T, o site.Operator) string {
 	st, err := o.Status(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "ok", st.Answer)
+	require.NotNil(t, st.Servers[0].Report, st.Servers[0].Error)
 	for _, p := range st.Servers[0].Report.Processes {
 		require.True(t, p.Running && p.Fresh, "%+v", p)
 		require.Equal(t, st.Release, p.Release)
