@@ -175,8 +175,13 @@ func inFlight(t *testing.T, s *server) {
 			defer c.Close()
 			first := c.Ask(t.Context(), http.MethodGet, "/x", "")
 			require.Equal(t, http.StatusOK, first.Status, first.Err)
+			require.Eventually(t, func() bool { return len(busyMembers(t, b)) == 0 }, time.Minute, 20*time.Millisecond, "the first is over")
+			takes := "2000"
+			if tt.want != http.StatusOK {
+				takes = "20000" // nothing but its death ends it
+			}
 			done := make(chan traffic.Outcome)
-			go func() { done <- c.Ask(t.Context(), tt.method, "/x?ms=2000", tt.body) }()
+			go func() { done <- c.Ask(t.Context(), tt.method, "/x?ms="+takes, tt.body) }()
 			member := busyMember(t, b)
 			s.Root(t, fmt.Sprintf("systemctl kill -s KILL app@%d", member.Port()))
 			second := <-done
@@ -193,12 +198,17 @@ func busyMember(t *testing.T, b *apachecfg.Balancer) netip.AddrPort {
 	t.Helper()
 	var busy []netip.AddrPort
 	require.Eventually(t, func() bool {
-		members, err := b.Members(t.Context())
-		require.NoError(t, err)
-		busy = addresses(members, func(m apachecfg.Member) bool { return m.Busy > 0 })
+		busy = busyMembers(t, b)
 		return len(busy) == 1
-	}, 5*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	return busy[0]
+}
+
+func busyMembers(t *testing.T, b *apachecfg.Balancer) []netip.AddrPort {
+	t.Helper()
+	members, err := b.Members(t.Context())
+	require.NoError(t, err)
+	return addresses(members, func(m apachecfg.Member) bool { return m.Busy > 0 })
 }
 
 // once checks that every acknowledged POST reached a process exactly once, and no other one twice.
