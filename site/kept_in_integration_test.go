@@ -36,9 +36,9 @@ func keptIn(t *testing.T, o site.Operator) {
 	exposure, err := strconv.ParseFloat(regexp.MustCompile(`[0-9]+\.[0-9]`).FindString(line), 64)
 	require.NoError(t, err, line)
 	require.LessOrEqual(t, exposure, 3.0, line)
-	require.Empty(t, onServer(t, o, `in="nsenter -t $(systemctl show -p MainPID --value app@8001) -m -S $(id -u app) -G $(id -g app)"
-		for p in /dev/shm /tmp /var/tmp; do $in touch $p/from-the-app || echo no $p; [ ! -e $p/from-the-app ] || echo $p; done
-		for p in /etc/siteblocks/maintenance /var/www/x /etc/x; do $in touch $p 2>/dev/null && echo $p; done; $in cat /etc/siteblocks/unavailable.html 2>/dev/null || true`))
+	require.Empty(t, onServer(t, o, `app="setpriv --reuid=app --regid=app --clear-groups"; its=/proc/$(systemctl show -p MainPID --value app@8001)/root
+		for p in /dev/shm /tmp /var/tmp; do $app touch $its$p/from-the-app || echo no $p; [ ! -e $p/from-the-app ] || echo $p; done
+		for p in /etc/siteblocks/maintenance /var/www/x /etc/x; do $app touch $its$p 2>/dev/null && echo $p; done; $app cat $its/etc/siteblocks/unavailable.html 2>/dev/null || true`))
 
 	onServer(t, o, `mount -o remount,size=2m /tmp
 		for p in /dev/shm /tmp; do runuser -u app -- sh -c "cat /dev/zero >$p/fill" 2>/dev/null || true; done
