@@ -33,46 +33,46 @@ func (o Operator) Deploy(ctx context.Context) (Result, error) {
 	}
 	defer p.close()
 	return o.change(ctx, "deploy", func(ctx context.Context, b bucket, l *live, r *Result) error {
-		if err := o.ready(ctx, l, r); err != nil {
-			return err
-		}
-		return o.deploy(ctx, b, l, r, p)
+		return o.upToDate(ctx, l, r, func() error { return o.deploy(ctx, b, l, r, p) })
 	})
 }
 
-// ready brings the agents up to date and says what else Up would change.
-func (o Operator) ready(ctx context.Context, l *live, r *Result) (err error) {
-	if err := o.refresh(ctx, l, r); err != nil {
-		return err
+// upToDate runs f with the agents up to date, and says what Up would change besides.
+func (o Operator) upToDate(ctx context.Context, l *live, r *Result, f func() error) error {
+	err := o.refresh(ctx, l, r)
+	if err == nil {
+		err = f()
 	}
-	r.Pending, err = o.pending(ctx, l)
+	if err == nil {
+		r.Pending, err = o.pending(ctx, l)
+	}
 	return err
 }
 
 // Rollback goes back to the last good release before the current one.
 func (o Operator) Rollback(ctx context.Context) (Result, error) {
 	return o.change(ctx, "rollback", func(ctx context.Context, b bucket, l *live, r *Result) error {
-		if err := o.ready(ctx, l, r); err != nil {
-			return err
-		}
-		store := releaseStore(b)
-		previous, err := store.Previous(ctx)
-		if err != nil {
-			return err
-		}
-		if previous == "" {
-			return errors.New("site: rollback: there is no good release before the current one")
-		}
-		_, etag, err := store.Current(ctx)
-		if err != nil {
-			return err
-		}
-		if err := store.SetCurrent(ctx, previous, etag); err != nil {
-			return err
-		}
-		r.Release = previous
-		return o.converge(ctx, l)
+		return o.upToDate(ctx, l, r, func() error { return o.rollback(ctx, releaseStore(b), l, r) })
 	})
+}
+
+func (o Operator) rollback(ctx context.Context, store codedeploy.Store, l *live, r *Result) error {
+	previous, err := store.Previous(ctx)
+	if err != nil {
+		return err
+	}
+	if previous == "" {
+		return errors.New("site: rollback: there is no good release before the current one")
+	}
+	_, etag, err := store.Current(ctx)
+	if err != nil {
+		return err
+	}
+	if err := store.SetCurrent(ctx, previous, etag); err != nil {
+		return err
+	}
+	r.Release = previous
+	return o.converge(ctx, l)
 }
 
 // Releases lists what was deployed, newest first, and which one is current.
