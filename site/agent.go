@@ -55,6 +55,11 @@ func (a Agent) step(name string, f func() error) error {
 	return Operator{Events: a.Events}.step(a.Config.Server, name, f)
 }
 
+// emit says something odd that does not end what is being done.
+func (a Agent) emit(what string) {
+	Operator{Events: a.Events}.emit(Event{Time: time.Now(), Server: a.Config.Server, Step: what, State: StepProgress})
+}
+
 func (a Agent) client() *s3.Client {
 	var cred aws.CredentialsProvider
 	if a.Config.AccessKeyID != "" {
@@ -265,7 +270,7 @@ func (a Agent) restart(ctx context.Context, port uint16, member bool) error {
 		if !member {
 			return work(ctx)
 		}
-		err := a.balancer().Drain(ctx, loopback(port))
+		err := a.drain(ctx, port)
 		alone := errors.Is(err, apachecfg.ErrOnlyMember) // then the sooner it is back the better
 		if err != nil && !alone {
 			return err
@@ -275,6 +280,23 @@ func (a Agent) restart(ctx context.Context, port uint16, member bool) error {
 		}
 		return a.readmit(ctx, port)
 	})
+}
+
+// drainTimeout bounds how long a process may finish its requests before it is restarted. It is Apache's own limit for a
+// process that says nothing: what Apache counts as under way for longer is a WebSocket, or a miscount.
+const drainTimeout = time.Minute
+
+// drain takes a process out of the balancer. One that is not idle in time goes on to its end as a process does that
+// systemd stops: see TimeoutStopSec in its unit.
+func (a Agent) drain(ctx context.Context, port uint16) error {
+	waiting, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	err := a.balancer().Drain(waiting, loopback(port))
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		a.emit(fmt.Sprintf("warning: %s is restarted though it is not idle after %s: %v", appUnit(port), drainTimeout, err))
+		return nil
+	}
+	return err
 }
 
 // readmit gives a healthy process requests again. Where Apache's own check does not agree, it asks for another path than
