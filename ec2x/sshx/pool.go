@@ -64,6 +64,13 @@ func (c *Client) acquire(ctx context.Context, who user, tried []*conn) (cn *conn
 		dialing := c.dialing
 		if changed != nil {
 			dialing = nil // no more of them
+			if c.idle() { // and nobody is there to give one back: those that were tried may have room by now
+				if len(tried) == 0 {
+					return nil, false, errFull
+				}
+				tried = nil
+				continue
+			}
 		}
 		select {
 		case dialing <- struct{}{}:
@@ -122,6 +129,13 @@ func (c *Client) free(who user, tried []*conn) (*conn, <-chan struct{}, error) {
 		return nil, c.changed, nil
 	}
 	return nil, nil, nil
+}
+
+// idle tells whether no session is in use.
+func (c *Client) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(c.conns, func(cn *conn) bool { return cn.used > 0 })
 }
 
 // release gives a session back. A connection that refused it takes no more than it has from now on. It tells whether
