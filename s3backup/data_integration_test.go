@@ -139,7 +139,7 @@ var dataCases = []dataCase{
 			"idle_transaction_timeout = 1", "idle_readonly_transaction_timeout = 1", "tx_read_only = 1", "transaction_read_only = 1", "autocommit = 0",
 			"innodb_strict_mode = 1", "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,PIPES_AS_CONCAT'",
 			"sql_select_limit = 1", "sql_safe_updates = 1", "max_join_size = 1", "sql_big_selects = 0", "sql_auto_is_null = 1", "sql_require_primary_key = 1",
-			"sql_generate_invisible_primary_key = 1", "explicit_defaults_for_timestamp = 0", "default_storage_engine = MyISAM", "enforce_storage_engine = MyISAM",
+			"sql_generate_invisible_primary_key = 1", "explicit_defaults_for_timestamp = 0", "default_storage_engine = MyISAM",
 			"sql_quote_show_create = 0", "time_zone = '-05:00'", "character_set_client = latin1", "character_set_server = latin1", "check_constraint_checks = 1",
 		},
 		refused: []string{"INSERT INTO `A`.t VALUES (100, NOW(), NOW())"},
@@ -200,6 +200,23 @@ func data(t *testing.T) {
 	verdict, err := p.store.Verify(t.Context(), s3backup.Select{}, s3backup.Scratch{Dir: "/var/tmp"})
 	require.NoError(t, err)
 	require.True(t, verdict.OK, strings.Join(verdict.Problems, "; "))
+}
+
+// TestServerEnforcedEngine names at backup time what a restore would change, and refuses to.
+func TestServerEnforcedEngine(t *testing.T) {
+	p := onServer(t)
+	name := p.name(0, "engine")
+	t.Cleanup(func() { p.exec(t, "DROP DATABASE "+name) })
+	p.exec(t, "CREATE DATABASE "+name, "CREATE TABLE "+name+".t (x INT) ENGINE=InnoDB")
+	back := p.global(t, "enforce_storage_engine = MyISAM")
+	m, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: []string{name}}, s3backup.Options{Shrink: true})
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(m.Warnings, "\n"), "enforce_storage_engine")
+	_, err = p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
+	require.ErrorContains(t, err, "SET GLOBAL enforce_storage_engine = NULL")
+	back()
+	_, err = p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
+	require.NoError(t, err)
 }
 
 func (p *place) name(i int, which string) string {

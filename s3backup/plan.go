@@ -20,7 +20,7 @@ func (p *dumpPlan) look(ctx context.Context, s *session, facts *Facts) (err erro
 		p.left = append(p.left, left...)
 	}
 	facts.Left = p.left
-	for _, find := range []func(context.Context, []string) ([]string, error){s.unsafeTables, s.crossings, s.passingEvents} {
+	for _, find := range []func(context.Context, []string) ([]string, error){s.unsafeTables, s.crossings, s.passingEvents, s.enforcedEngine} {
 		warnings, err := find(ctx, p.names)
 		if err != nil {
 			return err
@@ -51,6 +51,19 @@ func (s *session) brokenViews(ctx context.Context, database string) ([]Left, err
 		}
 	}
 	return left, nil
+}
+
+// enforcedEngine warns of a server that makes every table one of its own engine. Only an account with SUPER could tell it
+// otherwise, which is not what loads a backup.
+func (s *session) enforcedEngine(ctx context.Context, _ []string) ([]string, error) {
+	rows, err := s.query(ctx, "SHOW GLOBAL VARIABLES LIKE 'enforce_storage_engine'")
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: ask for enforce_storage_engine: %w", err)
+	}
+	if len(rows) == 0 || rows[0][1] == "" {
+		return nil, nil
+	}
+	return []string{fmt.Sprintf("the server makes every table %s: enforce_storage_engine; no backup is restored into it before SET GLOBAL enforce_storage_engine = NULL", rows[0][1])}, nil
 }
 
 // unsafeTables warns of tables that no transaction covers.

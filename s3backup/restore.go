@@ -119,6 +119,13 @@ func (r *restore) work(ctx context.Context) error {
 	if err := r.room(ctx); err != nil {
 		return err
 	}
+	enforced, err := r.session.enforcedEngine(ctx, nil)
+	if err == nil && len(enforced) > 0 {
+		err = fmt.Errorf("s3backup: restore %s: %s", r.manifest.ID, enforced[0])
+	}
+	if err != nil {
+		return err
+	}
 	r.fresh, r.old = map[string]string{}, map[string]string{}
 	suffix := fmt.Sprintf("%06x", time.Now().UnixNano()&0xffffff)
 	old := "_sbold_" + suffix

@@ -30,7 +30,7 @@ func scratchIsShutIn(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "nothing", got, file)
 	}
-	for _, text := range []string{"CREATE DATABASE d", "CREATE TABLE d.t (x TEXT)"} {
+	for _, text := range []string{"CREATE DATABASE d", "CREATE TABLE d.t (x TEXT)", "SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'"} {
 		require.NoError(t, session.exec(t.Context(), text))
 	}
 	for _, text := range []string{

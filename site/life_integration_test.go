@@ -300,7 +300,7 @@ func status(t *testing.T, o site.Operator) {
 	h, err := o.Host(t.Context(), "web-1")
 	require.NoError(t, err)
 	defer h.Close()
-	b := &apachecfg.Balancer{Host: h, Name: o.Site.Name, Port: 8089, SecretFile: "/etc/siteblocks/balancer.secret"}
+	b := &apachecfg.Balancer{Host: h, Name: o.Site.Name, Port: 89, SecretFile: "/etc/siteblocks/balancer.secret"}
 	first := netip.MustParseAddrPort("127.0.0.1:8001")
 	require.NoError(t, b.Drain(t.Context(), first))
 	require.Contains(t, strings.Join(problems(t, o), "\n"), "web-1: 1 of 4 processes (8001): drained")
