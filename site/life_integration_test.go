@@ -266,7 +266,7 @@ func emptyDisk(t *testing.T, o site.Operator, v *visitor) {
 		}
 		defer answer.Body.Close()
 		return answer.StatusCode == http.StatusOK
-	}, 2*time.Minute, time.Second)
+	}, 10*time.Minute, time.Second)
 	require.Equal(t, release, v.whoami(t)["release"])
 	require.Contains(t, v.get(t, "/").body, "the first entry", "the database is as it was")
 }

@@ -64,7 +64,7 @@ func loss(t *testing.T, v *visitor, fault func()) int {
 	t.Helper()
 	addr := netip.MustParseAddrPort(net.JoinHostPort("127.0.0.1", v.base.Port()))
 	run, err := traffic.Load{
-		Target: traffic.Target{Addr: addr, Host: v.base.Host}, Rate: 20, Clients: 10, Time: 5 * time.Minute,
+		Target: traffic.Target{Addr: addr, Host: v.base.Host}, Rate: 20, Clients: 10, Time: 15 * time.Minute,
 		Body: func(page []byte) error {
 			if !strings.Contains(string(page), "</html>") {
 				return fmt.Errorf("half a page: %d bytes", len(page))
@@ -76,7 +76,7 @@ func loss(t *testing.T, v *visitor, fault func()) int {
 	t.Cleanup(func() { run.Stop() })
 	time.Sleep(2 * time.Second) // load before the fault
 	fault()
-	for good, limit := 0, time.Now().Add(3*time.Minute); good < 20; {
+	for good, limit := 0, time.Now().Add(10*time.Minute); good < 20; {
 		require.True(t, time.Now().Before(limit), "the site is back by itself")
 		if answers(v) {
 			good++
