@@ -1,7 +1,6 @@
 package site
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -40,7 +39,7 @@ func (o Operator) Logs(ctx context.Context, server string, opts LogOptions, w io
 	access := sshx.Quote("/var/log/apache2/" + o.Site.Name + "-access.log")
 	r := &logReader{health: newHealthLines(o.Site.App.withDefaults().Health), all: opts.All}
 	script := fmt.Sprintf("%s -n %d || exit; tail -n %d %s 2>/dev/null || true", journal, scannedLines, scannedLines, access)
-	if err := h.Run(ctx, sshx.Script{Text: script, Root: true, Stdout: r}); err != nil {
+	if err := h.Run(ctx, sshx.Script{Text: script, Root: true, Stdout: &lineWriter{line: r.line}}); err != nil {
 		return err
 	}
 	slices.SortStableFunc(r.lines, func(a, b logLine) int { return a.at.Compare(b.at) })
@@ -54,7 +53,7 @@ func (o Operator) Logs(ctx context.Context, server string, opts LogOptions, w io
 	}
 	r.lines, r.to = nil, w
 	script = fmt.Sprintf("tail -q -n 0 -F %s 2>/dev/null &\nexec %s -n 0 -f", access, journal)
-	return h.Run(ctx, sshx.Script{Text: script, Root: true, Stdout: r})
+	return h.Run(ctx, sshx.Script{Text: script, Root: true, Stdout: &lineWriter{line: r.line}})
 }
 
 // logLine is one line of a server's log.
@@ -74,27 +73,19 @@ type logReader struct {
 	all    bool
 	to     io.Writer
 	lines  []logLine
-	rest   []byte
 }
 
-func (r *logReader) Write(p []byte) (int, error) {
-	r.rest = append(r.rest, p...)
-	for {
-		line, rest, found := bytes.Cut(r.rest, []byte("\n"))
-		if !found {
-			return len(p), nil
-		}
-		l, pid := parseLog(line)
-		r.rest = rest
-		if l.text == "" || !r.all && r.health.has(l, pid) {
-			continue
-		}
-		if r.to == nil {
-			r.lines = append(r.lines, l)
-		} else if _, err := fmt.Fprintln(r.to, l); err != nil {
-			return len(p), err
-		}
+func (r *logReader) line(line []byte) error {
+	l, pid := parseLog(line)
+	if l.text == "" || !r.all && r.health.has(l, pid) {
+		return nil
 	}
+	if r.to == nil {
+		r.lines = append(r.lines, l)
+		return nil
+	}
+	_, err := fmt.Fprintln(r.to, l)
+	return err
 }
 
 // accessTime is where Apache's access log has the time, behind the client's address and name.

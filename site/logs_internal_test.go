@@ -43,8 +43,9 @@ func TestLogsWithoutHealthChecks(t *testing.T) {
 	}, "\n")
 	var out bytes.Buffer
 	r := &logReader{health: newHealthLines("/up"), to: &out}
+	lines := &lineWriter{line: r.line}
 	for i := range len(log) {
-		_, err := r.Write([]byte{log[i]}) // in pieces, as they come from a connection
+		_, err := lines.Write([]byte{log[i]}) // in pieces, as they come from a connection
 		require.NoError(t, err)
 	}
 	var texts []string
@@ -66,7 +67,7 @@ func TestLogsWithoutHealthChecks(t *testing.T) {
 
 	out.Reset()
 	r = &logReader{health: newHealthLines("/up"), to: &out, all: true}
-	_, err := r.Write([]byte(log))
+	_, err := (&lineWriter{line: r.line}).Write([]byte(log))
 	require.NoError(t, err)
 	require.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 22)
 }

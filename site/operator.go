@@ -122,6 +122,15 @@ func storeClient(endpoint, region string, cred aws.CredentialsProvider) *s3.Clie
 	return s3.New(opts)
 }
 
+// storage is the site's bucket with the secrets that lie in it. Found is false where there are none yet.
+func (o Operator) storage(ctx context.Context) (b bucket, sec Secrets, found bool, err error) {
+	if b, err = o.bucket(ctx); err != nil {
+		return b, sec, false, err
+	}
+	sec, found, err = loadSecrets(ctx, b.s3, b.Bucket)
+	return b, sec, found, err
+}
+
 // locked runs f with the site's lease held, and with a context that ends when the lease is lost.
 func (o Operator) locked(ctx context.Context, verb string, f func(ctx context.Context, b bucket) error) error {
 	if err := o.Site.check(); err != nil {
@@ -152,11 +161,7 @@ var ErrUnknownServer = errors.New("no such server")
 
 // Host connects to a running server of the site. Close it.
 func (o Operator) Host(ctx context.Context, server string) (*sshx.Client, error) {
-	b, err := o.bucket(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sec, found, err := loadSecrets(ctx, b.s3, b.Bucket)
+	_, sec, found, err := o.storage(ctx)
 	if err != nil {
 		return nil, err
 	}

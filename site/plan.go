@@ -106,11 +106,7 @@ func (o Operator) plan(ctx context.Context) (Plan, error) {
 
 // planLive adds what differs on the servers that are there.
 func (o Operator) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Plan, error) {
-	b, err := o.bucket(ctx)
-	if err != nil {
-		return p, err
-	}
-	sec, found, err := loadSecrets(ctx, b.s3, b.Bucket)
+	b, sec, found, err := o.storage(ctx)
 	if err != nil {
 		return p, err
 	}

@@ -127,7 +127,7 @@ func (o Operator) agent(ctx context.Context, h sshx.Host, answer any, words ...s
 	for _, w := range words {
 		command += " " + sshx.Quote(w)
 	}
-	err := h.Run(ctx, sshx.Script{Text: command, Root: true, Stdout: out})
+	err := h.Run(ctx, sshx.Script{Text: command, Root: true, Stdout: &lineWriter{line: out.line}})
 	if err == nil {
 		err = out.err
 	}
@@ -138,34 +138,22 @@ func (o Operator) agent(ctx context.Context, h sshx.Host, answer any, words ...s
 type eventReader struct {
 	o      Operator
 	answer any
-	rest   []byte
 	err    error
 }
 
-func (r *eventReader) Write(p []byte) (int, error) {
-	r.rest = append(r.rest, p...)
-	for {
-		line, rest, found := bytes.Cut(r.rest, []byte("\n"))
-		if !found {
-			return len(p), nil
-		}
-		r.rest = rest
-		r.line(line)
-	}
-}
-
-func (r *eventReader) line(line []byte) {
+func (r *eventReader) line(line []byte) error {
 	var v struct {
 		Event
 		Answer json.RawMessage `json:"answer"`
 	}
 	if err := json.Unmarshal(line, &v); err != nil {
 		r.err = fmt.Errorf("site: agent said %q: %w", line, err)
-		return
+		return nil
 	}
 	if v.Answer == nil {
 		r.o.emit(v.Event)
 	} else if r.answer != nil {
 		r.err = json.Unmarshal(v.Answer, r.answer)
 	}
+	return nil
 }

@@ -19,11 +19,7 @@ func (o Operator) refresh(ctx context.Context, l *live, r *Result) error {
 		return err
 	}
 	results, err := provision.Run(ctx, targets, provision.Options{Events: o.changeEvent})
-	for _, res := range results {
-		if res.Applied {
-			r.Changed += len(res.Plan.Changes())
-		}
-	}
+	r.count(results)
 	if err != nil {
 		return fmt.Errorf("site: bring the agent up to date: %w", err)
 	}
@@ -94,11 +90,7 @@ func (o Operator) refreshed(ctx context.Context, role, verb string) (*live, erro
 	if err := o.Site.check(); err != nil {
 		return nil, err
 	}
-	b, err := o.bucket(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sec, found, err := loadSecrets(ctx, b.s3, b.Bucket)
+	b, sec, found, err := o.storage(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -64,11 +64,7 @@ func (o Operator) observe(ctx context.Context) (Status, error) {
 		st.Answer = "there are no servers; run up"
 		return st, nil
 	}
-	b, err := o.bucket(ctx)
-	if err != nil {
-		return st, err
-	}
-	sec, _, err := loadSecrets(ctx, b.s3, b.Bucket)
+	b, sec, _, err := o.storage(ctx)
 	if err != nil {
 		return st, err
 	}

@@ -30,6 +30,15 @@ type Result struct {
 	Pending []string `json:"pending,omitempty"`
 }
 
+// count adds the changes that were made on servers.
+func (r *Result) count(results []provision.Result) {
+	for _, res := range results {
+		if res.Applied {
+			r.Changed += len(res.Plan.Changes())
+		}
+	}
+}
+
 // Up makes the site what its value says: servers that are missing are launched, every server is brought to its state,
 // and the site's current release runs on it. A site without a release gets its first one from App.Source; later code is
 // brought by Deploy. An empty database gets the newest backup, if there is one: so Up brings back a site whose server is
@@ -194,11 +203,7 @@ func (o Operator) provision(ctx context.Context, l *live, r *Result) error {
 			o.emit(Event{Time: time.Now(), Server: e.Host, Step: "upload what the changes need", State: StepStarted})
 		}
 	}})
-	for _, res := range results {
-		if res.Applied {
-			r.Changed += len(res.Plan.Changes())
-		}
-	}
+	r.count(results)
 	if err != nil {
 		return fmt.Errorf("%w\nthe servers keep what was done so far, and the last release goes on; run up again once this is mended", err)
 	}
