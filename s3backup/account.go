@@ -74,9 +74,6 @@ func (a *account) open(ctx context.Context) (*session, error) {
 	if err == nil && got != "1" {
 		err = ErrLocked
 	}
-	if err == nil {
-		err = open.exec(ctx, "SET SESSION sql_mode = ''")
-	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("s3backup: load: %w", err), open.Close())
 	}

@@ -67,6 +67,7 @@
 //   - An event that is to happen once, or that has an end, is gone once that time has passed.
 //   - Tables of MyISAM, Aria, MEMORY and other engines without transactions are no part of the snapshot, and are dumped
 //     without a lock. They are compared if nobody wrote to them meanwhile.
+//   - A server with enforce_storage_engine set takes no backup: it would change the tables' engines.
 //   - A row that takes a statement of more than a gigabyte, which a value of half a gigabyte does, cannot be restored.
 //   - Of a table WITH SYSTEM VERSIONING the earlier rows are in the backup, unless the dump program cannot dump them
 //     (MariaDB's can from 10.11). They go into a server of the same kind: MariaDB 11.5 counts time otherwise than 11.4.
@@ -109,8 +110,7 @@
 // that are restored, SET USER (MySQL: SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER), SELECT and EXECUTE where a
 // view shows another database, and SUPER where the server asks for it, to make triggers and functions while it writes a
 // binary log and does not trust their creators. It is not in the binary log, and what a killed restore leaves of it the
-// next one drops. A Server.User who may not make accounts or
-// give rights loads with its own, and a warning says so.
+// next one drops. A Server.User who may not make accounts or give rights loads with its own, and a warning says so.
 //
 // A DEFINER is an account with whose rights something runs later. One that holds rights beyond the restored databases, as
 // root does, is accepted where the manifest states the very object with it, as the server's own tables had it while the

@@ -124,7 +124,7 @@ func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
 			return plan, err
 		}
 	}
-	if err := plan.look(ctx, s, facts); err != nil {
+	if err := plan.findCaveats(ctx, s, facts); err != nil {
 		return plan, err
 	}
 	plan.program = d.Program

@@ -175,18 +175,12 @@ func unquoted(name string) string {
 
 // accountOf gives the account in a DEFINER clause as "user@host", as the server's own tables state it.
 func accountOf(text string) string {
-	for i := 1; i < len(text); i++ {
-		if text[i] != text[0] {
-			continue
-		}
-		if i+1 < len(text) && text[i+1] == text[0] {
-			i++
-			continue
-		}
-		if i+1 == len(text) {
-			return unquoted(text)
-		}
-		return unquoted(text[:i+1]) + "@" + unquoted(text[i+2:])
+	switch user := quotedLength(text, false); user {
+	case 0:
+		return text
+	case len(text):
+		return unquoted(text)
+	default:
+		return unquoted(text[:user]) + "@" + unquoted(text[user+1:])
 	}
-	return text
 }

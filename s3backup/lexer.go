@@ -167,6 +167,22 @@ func (l *lexer) conditional(rest []byte) (version, length int, conditional bool)
 	return someVersions, begin + digits, true
 }
 
+// quotedLength is how long the string or quoted name is that a text begins with, quotes included; 0 where it has no end.
+// The lexer is for texts that come line by line, this for one that is whole.
+func quotedLength[T ~string | ~[]byte](text T, escapes bool) int {
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && escapes:
+			i++
+		case text[i] == text[0] && i+1 < len(text) && text[i+1] == text[0]:
+			i++
+		case text[i] == text[0]:
+			return i + 1
+		}
+	}
+	return 0
+}
+
 // quoted takes the next bytes of a string or of a name.
 func (l *lexer) quoted(rest []byte) int {
 	quote := l.state

@@ -146,7 +146,8 @@ type Select struct {
 }
 
 // Find gives the backup that is meant. Without an ID it passes over backups that are damaged or that a Verify has
-// refuted; that an older one is verified and the chosen one is not, it tells as a warning. The error is ErrNoBackup where none fits, or why the named one cannot be used.
+// refuted. A warning tells where an older backup was verified and the chosen one was not. The error is ErrNoBackup where
+// none fits, or why the named one cannot be used.
 func (s Store) Find(ctx context.Context, which Select) (Entry, error) {
 	entries, err := s.List(ctx)
 	if err != nil {

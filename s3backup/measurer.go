@@ -37,7 +37,7 @@ func (m *measurer) before(ctx context.Context, a asker) error {
 // after measures what the dump has read. A table that no transaction covers has a checksum only if it was the same before.
 func (m *measurer) after(ctx context.Context, a asker) error {
 	if m.position {
-		if err := m.ask(ctx, a); err != nil {
+		if err := m.askPosition(ctx, a); err != nil {
 			return err
 		}
 	}
@@ -88,8 +88,8 @@ func (s *session) withoutGTID(ctx context.Context) (bool, error) {
 	return null == "1", err
 }
 
-// ask finds out the snapshot's place in the binary log, which MariaDB keeps with it.
-func (m *measurer) ask(ctx context.Context, a asker) error {
+// askPosition finds out the snapshot's place in the binary log, which MariaDB keeps with it.
+func (m *measurer) askPosition(ctx context.Context, a asker) error {
 	file, err := one(ctx, a, "SHOW STATUS LIKE 'Binlog_snapshot_file'", 1)
 	if err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// look finds out what a restore would not bring back as it is, and names it.
-func (p *dumpPlan) look(ctx context.Context, s *session, facts *Facts) (err error) {
+// findCaveats names what a restore would not bring back as it is.
+func (p *dumpPlan) findCaveats(ctx context.Context, s *session, facts *Facts) (err error) {
 	for _, database := range p.names {
 		left, err := s.brokenViews(ctx, database)
 		if err != nil {
@@ -71,11 +71,14 @@ func (s *session) unsafeTables(ctx context.Context, databases []string) ([]strin
 	var warnings []string
 	for _, database := range databases {
 		rows, err := s.query(ctx, "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quoteText(database)+
-			" AND TABLE_TYPE = 'BASE TABLE' AND ENGINE NOT IN ('InnoDB', 'ROCKSDB') ORDER BY TABLE_NAME")
+			" AND TABLE_TYPE = 'BASE TABLE' AND ENGINE IS NOT NULL ORDER BY TABLE_NAME")
 		if err != nil {
 			return nil, fmt.Errorf("s3backup: list tables of %q: %w", database, err)
 		}
 		for _, row := range rows {
+			if safe(row[1]) {
+				continue
+			}
 			warnings = append(warnings, fmt.Sprintf("table %s.%s is %s: it is not part of the snapshot, and was dumped without a lock; convert it to InnoDB", database, row[0], row[1]))
 		}
 	}

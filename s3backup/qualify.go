@@ -17,7 +17,7 @@ func requalify(text string, names map[string]string) string {
 		}
 		out.WriteString(text[:at])
 		text = text[at:]
-		end := closing(text)
+		end := quotedLength(text, text[0] == '\'')
 		if end == 0 {
 			break
 		}
@@ -26,7 +26,7 @@ func requalify(text string, names map[string]string) string {
 			if other, known := names[strings.ReplaceAll(name[1:end-1], "``", "`")]; known {
 				name = quoteName(other)
 			}
-			after := closing(text[end+1:]) // what comes after the dot is never a database
+			after := quotedLength(text[end+1:], false) // what comes after the dot is never a database
 			name += text[end : end+1+after]
 			end += 1 + after
 		}
@@ -34,21 +34,6 @@ func requalify(text string, names map[string]string) string {
 		text = text[end:]
 	}
 	return out.String() + text
-}
-
-// closing gives where the string or the quoted name ends that text begins with, or 0.
-func closing(text string) int {
-	for i := 1; i < len(text); i++ {
-		switch {
-		case text[i] == '\\' && text[0] == '\'':
-			i++
-		case text[i] == text[0] && i+1 < len(text) && text[i+1] == text[0]:
-			i++
-		case text[i] == text[0]:
-			return i + 1
-		}
-	}
-	return 0
 }
 
 // inverse turns a map of names round.

@@ -89,15 +89,8 @@ func literal(text []byte) int {
 	case len(text) > 0 && text[0] != '\'':
 		return span(text, "0123456789.eE+-")
 	}
-	for i := begin + 1; i < len(text); i++ {
-		switch {
-		case text[i] == '\\':
-			i++
-		case text[i] == '\'' && i+1 < len(text) && text[i+1] == '\'':
-			i++
-		case text[i] == '\'':
-			return i + 1
-		}
+	if n := quotedLength(text[begin:], true); n > 0 {
+		return begin + n
 	}
 	return 0
 }

@@ -187,7 +187,7 @@ func (s *session) exec(ctx context.Context, statement string) error {
 
 // databases lists what is not the server's own, nor left of a restore, sorted.
 func (s *session) databases(ctx context.Context) ([]string, error) {
-	rows, err := s.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY SCHEMA_NAME")
+	rows, err := s.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ("+quoteList(systemDatabases)+") ORDER BY SCHEMA_NAME")
 	if err != nil {
 		return nil, fmt.Errorf("s3backup: list databases of %s: %w", s.address, err)
 	}
