@@ -45,10 +45,10 @@
 // Plain restarts of all processes within a second can leave no process to ask a GET of: it gets 503. Draining is what
 // promises that no request fails.
 //
-// It rests on three things: an ErrorDocument for 502 that leads to the app again, whose answer then has its own
-// status, and tells by mod_proxy's notes how the process failed; mod_lua, which presents the request to mod_proxy as a forward proxy's, for only these get a 502 instead of
-// a cut connection; and a fixed number of Apache's own processes. It costs throughput: 3,200 empty requests a second
-// instead of 3,900 on two cores that also ran the clients and the app.
+// It rests on three things. An ErrorDocument for 502 leads to the app again, whose answer then has its own status;
+// mod_proxy's notes tell how the process failed. mod_lua presents the request to mod_proxy as a forward proxy's, for only
+// these get a 502 instead of a cut connection. And the number of Apache's own processes is fixed. It costs throughput:
+// 3,200 empty requests a second instead of 3,900, with 4 × 50 threads on two cores that also ran the clients and the app.
 //
 // It cannot repeat a request after the first byte of its answer was sent, nor one with a body, nor a WebSocket.
 // An answer that an app gives on purpose passes untouched, 502 and 503 too.
@@ -61,10 +61,13 @@
 //
 // They cannot hold the site up with a few bytes a second. A TLS greeting has 10 s, a header 10 s and with 500 bytes a
 // second up to 20 s, a body 20 s and goes on while 500 bytes a second come. Each such connection holds one of 2,048
-// threads (Threads) until then. Pages were served within a second under 220 dripped greetings or headers that came back
-// whenever Apache closed them, 260 slow bodies with and without a length, and 1,500 idle connections. Whoever opens more than about 100 connections a second for long
-// fills it still, and so does whoever sends bodies at 500 bytes a second over 2,048 connections, or streams of HTTP/2
-// that stall for up to 60 s at a time. There is no limit for an address: many people share one.
+// threads (Threads) until then. Measured: pages were served within a second under 220 dripped greetings or headers that
+// came back whenever Apache closed them, under 260 slow bodies with and without a length, and after 1,500 TLS connections
+// had been opened and left idle.
+//
+// What fills it still: 2,048 threads for 20 s each are about 100 such connections a second, for long; bodies at 500 bytes
+// a second over 2,048 connections; answers that as many visitors read slowly; streams of HTTP/2 that stall for up to 60 s
+// at a time. There is no limit for an address: many people share one.
 //
 // They do not see through links that the app makes. Below Root a link leads only to what belongs to the link's owner, in
 // Shared and CachedPages nowhere. The password of the balancer's switches is read by root alone. Nothing that the app may

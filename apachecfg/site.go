@@ -43,8 +43,8 @@ type Site struct {
 	// where there is one. Name them by their real path: no link below them is followed. Zero: none.
 	CachedPages []string
 
-	// HealthPath, without hidden parts (/.up), is answered by the app even during maintenance, such as "/up". Apache checks the processes by it
-	// too. Zero: no checks beyond connecting.
+	// HealthPath is answered by the app even during maintenance, such as "/up"; no part of it begins with a dot. Apache
+	// checks the processes by it too. Zero: no checks beyond connecting.
 	HealthPath string
 
 	Maintenance Maintenance
@@ -97,7 +97,7 @@ type HTTPS struct {
 // Maintenance is switched on by a file and off by removing it; Apache is not reloaded. While it is on, everything
 // but HealthPath and files below Immutable answers 503.
 type Maintenance struct {
-	// Flag is the file that switches it on, such as "/srv/shop/shared/maintenance". Zero: none.
+	// Flag is the file that switches it on, such as "/etc/shop/maintenance". Zero: none.
 	// The app must not be able to write it, else it could switch the site off.
 	Flag string
 

@@ -67,8 +67,7 @@ func (a Account) host() string {
 // Ensure makes the account and its database what a says and returns what it changed, in words without the password;
 // nothing where nothing differed. What the account may do beyond a is taken from it, and from everybody what MariaDB
 // grants to PUBLIC; accounts of its name that come from other hosts are dropped. Nothing that the account keeps is
-// interrupted meanwhile. db must be a login that may create
-// accounts.
+// interrupted meanwhile. db must be a login that may create accounts. Check tells beforehand.
 func Ensure(ctx context.Context, db *sql.DB, a Account) ([]string, error) {
 	return ensure(ctx, db, a, false)
 }

@@ -8,8 +8,8 @@
 //	db, err := mysqlrepl.Open(ctx, host.Dial, mysqlrepl.Address{Socket: "/run/mysqld/mysqld.sock"}, mysqlrepl.Login{User: "root"})
 //	changes, err := mysqlrepl.Ensure(ctx, db, mysqlrepl.Account{Name: "shop", Database: "shop", Password: secret})
 //
-// It will not tune queries, and it does not touch anything that it did not name: accounts of other names, other
-// databases and other files stay as they are.
+// It will not tune queries. Accounts of other names, other databases and other files stay as they are, but for what
+// MariaDB grants to PUBLIC: everybody has that, and so Ensure takes it back from everybody.
 package mysqlrepl
 
 import (

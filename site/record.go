@@ -20,7 +20,7 @@ func (s Site) Record() []byte {
 	s.Image, s.Database.Engine = cmp.Or(s.Image, "debian-13"), cmp.Or(s.Database.Engine, "mariadb")
 	s.App.Source, s.App.Revision, s.Web.HTTPS.CertFile, s.Web.HTTPS.KeyFile = "", "", "", ""
 	s.App.Env = maps.Clone(s.App.Env)
-	for name, value := range s.App.Env { // they may be secrets, and a record stands in a command line
+	for name, value := range s.App.Env { // a record stands in a command line and in errors, and they may be secrets
 		sum := sha256.Sum256([]byte(name + "=" + value))
 		s.App.Env[name] = "sha256:" + hex.EncodeToString(sum[:6])
 	}

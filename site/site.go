@@ -55,7 +55,8 @@ type App struct {
 	// Packages are the operating system's packages that the application needs.
 	Packages []string
 
-	// Env is its environment besides PORT, HOST_NAME, DATABASE_URL and SECRET_KEY_BASE. It is not secret: plans print it.
+	// Env is its environment besides PORT, HOST_NAME, DATABASE_URL and SECRET_KEY_BASE. Plans print its
+	// names, never its values.
 	Env map[string]string
 
 	// LinkedDirs and LinkedFiles live in shared/ and are linked into every release, as Capistrano does. No backup has

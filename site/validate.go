@@ -34,9 +34,9 @@ var (
 	// A site's name is also that of its folder in /var/www and of its file in Apache's sites-available.
 	takenNames = []string{"html", "default-ssl"}
 	takenPorts = map[uint16]string{
-		3306: "the database's port", 3307: "kept for the database's listener on application servers", 8089: "kept for Apache's own listener",
+		3306: "the database's port", 3307: "kept for the database's listener on application servers", 8089: "Apache's own on servers that an earlier version made",
 	}
-	// In shared/, beside what the application links.
+	// In shared/, where earlier versions had their maintenance switch.
 	takenPaths = []string{"maintenance"}
 )
 
@@ -191,7 +191,7 @@ func (v *validation) app(a App) {
 func (v *validation) below(field, p string) {
 	v.check(p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && !strings.HasPrefix(p, ".."), field, p, "is not a clean path below the release")
 	first, _, _ := strings.Cut(p, "/")
-	v.check(!slices.Contains(takenPaths, first), field, p, "is the site's own in shared/: it is the name of its maintenance switch")
+	v.check(!slices.Contains(takenPaths, first), field, p, "was the maintenance switch of earlier versions in shared/, and may be there")
 	v.line(field, p)
 }
 
