@@ -3,8 +3,6 @@ package codedeploy_test
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -33,21 +31,13 @@ func repository(t *testing.T, dir string) {
 }
 
 func contents(t *testing.T, tarball []byte) map[string]string {
-	zip, err := gzip.NewReader(bytes.NewReader(tarball))
-	require.NoError(t, err)
-	found, r := map[string]string{}, tar.NewReader(zip)
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return found
-		}
-		require.NoError(t, err)
+	found := map[string]string{}
+	walk(t, tarball, func(h *tar.Header, content []byte) {
 		if h.Typeflag != tar.TypeDir {
-			content, err := io.ReadAll(r)
-			require.NoError(t, err)
 			found[h.Name] = string(content) + h.Linkname
 		}
-	}
+	})
+	return found
 }
 
 func TestPackRevisionTakesWhatIsCommitted(t *testing.T) {

@@ -37,16 +37,26 @@ func application(t *testing.T) string {
 }
 
 func entries(t *testing.T, tarball []byte) map[string]int64 {
+	found := map[string]int64{}
+	walk(t, tarball, func(h *tar.Header, _ []byte) { found[h.Name] = h.Mode })
+	return found
+}
+
+// walk shows every entry of a tarball.
+func walk(t *testing.T, tarball []byte, see func(*tar.Header, []byte)) {
+	t.Helper()
 	zip, err := gzip.NewReader(bytes.NewReader(tarball))
 	require.NoError(t, err)
-	found, r := map[string]int64{}, tar.NewReader(zip)
+	r := tar.NewReader(zip)
 	for {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return found
+			return
 		}
 		require.NoError(t, err)
-		found[h.Name] = h.Mode
+		content, err := io.ReadAll(r)
+		require.NoError(t, err)
+		see(h, content)
 	}
 }
 

@@ -5,9 +5,7 @@ package s3backup
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -212,13 +210,9 @@ func bodiesAsTheServerReadsThem(t *testing.T) {
 	_, err := Dump{Databases: []string{"bodies"}, Unmeasured: true}.Copy(ctx, &dumped)
 	require.NoError(t, err)
 	got := map[string]string{}
-	s := newScript(&dumped, session.origin.Flavor)
-	for {
-		st, err := s.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		require.NoError(t, err)
+	read, err := whole(dumped.String(), session.origin.Flavor)
+	require.NoError(t, err)
+	for _, st := range read {
 		if st.kind == body {
 			got[st.made.name] = string(st.text)
 		} else {

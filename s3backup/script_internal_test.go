@@ -1,6 +1,7 @@
 package s3backup
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -10,22 +11,32 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func statements(t *testing.T, text string) (all []string, kinds []kind, made []object, err error) {
-	t.Helper()
-	s := newScript(strings.NewReader(text), "mariadb")
+// whole reads a script to its end, or to its first mistake.
+func whole(text, flavor string) (all []statement, err error) {
+	s := newScript(strings.NewReader(text), flavor)
 	for {
 		st, err := s.next()
 		if errors.Is(err, io.EOF) {
-			return all, kinds, made, nil
+			return all, nil
 		}
 		if err != nil {
-			return all, kinds, made, err
+			return all, err
 		}
+		st.text = bytes.Clone(st.text)
+		all = append(all, st)
+	}
+}
+
+func statements(t *testing.T, text string) (all []string, kinds []kind, made []object, err error) {
+	t.Helper()
+	read, err := whole(text, "mariadb")
+	for _, st := range read {
 		all, kinds = append(all, string(st.text)), append(kinds, st.kind)
 		if st.kind == body {
 			made = append(made, st.made)
 		}
 	}
+	return all, kinds, made, err
 }
 
 func TestScript(t *testing.T) {
@@ -63,14 +74,10 @@ func TestScriptOfDumps(t *testing.T) {
 			text, err := os.ReadFile("testdata/" + name + ".sql")
 			require.NoError(t, err)
 			flavor, _, _ := strings.Cut(name, "-")
-			s := newScript(strings.NewReader(string(text)), flavor)
+			read, err := whole(string(text), flavor)
+			require.NoError(t, err)
 			made := map[string]string{}
-			for {
-				st, err := s.next()
-				if errors.Is(err, io.EOF) {
-					break
-				}
-				require.NoError(t, err)
+			for _, st := range read {
 				if st.kind == body {
 					made[st.made.kind+" "+st.made.name] = st.made.definer
 				}

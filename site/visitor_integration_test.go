@@ -112,14 +112,21 @@ func (v *visitor) whoami(t *testing.T) map[string]string {
 	return said
 }
 
-// load is 60 requests a second for the front page, which asks the database, by ten visitors who keep their connections.
+// load is 60 requests a second: see loadAt.
 func load(t *testing.T, base string) *traffic.Run {
+	t.Helper()
+	return loadAt(t, base, 60)
+}
+
+// loadAt is so many requests a second for the front page, which asks the database, by ten visitors who keep their
+// connections. It ends by itself after a quarter of an hour.
+func loadAt(t *testing.T, base string, rate int) *traffic.Run {
 	t.Helper()
 	u, err := url.Parse(base)
 	require.NoError(t, err)
 	addr := netip.MustParseAddrPort(net.JoinHostPort("127.0.0.1", u.Port()))
 	run, err := traffic.Load{
-		Target: traffic.Target{Addr: addr, Host: u.Host}, Rate: 60, Clients: 10, Time: 5 * time.Minute,
+		Target: traffic.Target{Addr: addr, Host: u.Host}, Rate: rate, Clients: 10, Time: 15 * time.Minute,
 		Body: func(page []byte) error {
 			if !strings.Contains(string(page), "</html>") {
 				return fmt.Errorf("half a page: %d bytes", len(page))
