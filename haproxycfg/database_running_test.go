@@ -98,7 +98,7 @@ func databaseServes(t *testing.T, s *server, c haproxycfg.Config, _ *authority) 
 
 // silences gives each kind of section a time-out of its own that differs from the others.
 func silences(t *testing.T, s *server, c haproxycfg.Config) {
-	const short, long = time.Second, time.Hour
+	const short, long = 2 * time.Second, time.Hour
 	for i, idle := range []time.Duration{long, short} {
 		tcp := haproxycfg.Backend{Name: fmt.Sprintf("tcp-%d", i), Mode: haproxycfg.TCP, Timeout: idle, Servers: c.Databases[0].Servers[:1]}
 		queue := haproxycfg.Backend{Name: fmt.Sprintf("queue-%d", i), Mode: haproxycfg.TCP, Timeout: long, Servers: slices.Clone(tcp.Servers)}
@@ -121,7 +121,7 @@ func silences(t *testing.T, s *server, c haproxycfg.Config) {
 			k := s.connect(t, port)
 			require.True(t, k.says("write"))
 			_, err := k.r.ReadString('\n')
-			require.ErrorIs(t, err, io.EOF, "closed after its own second, others %v", others)
+			require.ErrorIs(t, err, io.EOF, "closed after its own two seconds, others %v", others)
 		}
 		time.Sleep(2 * short) // silence is what is tried here
 		for i, k := range lasting {
