@@ -16,8 +16,9 @@ import (
 	"github.com/siteblocks/siteblocks/site/provision"
 )
 
-// killed starts a run, kills its shell on the host, and nothing else, after a delay, and says whether that cut it short.
-func killed(t *testing.T, m *localtest.Machine, state provision.State, after time.Duration) bool {
+// killed starts a run, kills its shell on the host, and nothing else, as soon as a script of its beginning has ended,
+// and says whether that cut the run short.
+func killed(t *testing.T, m *localtest.Machine, state provision.State, moment string) bool {
 	t.Helper()
 	before := output(t, m.Host, "cat /run/siteblocks/provision/holder 2>/dev/null || true")
 	done := make(chan error, 1)
@@ -27,7 +28,7 @@ func killed(t *testing.T, m *localtest.Machine, state provision.State, after tim
 	}()
 	output(t, m.Host, fmt.Sprintf(`for i in $(seq 1000); do
 		read -r line 2>/dev/null </run/siteblocks/provision/holder && [ "$line" != %s ] && break; sleep 0.01; done
-		sleep %.3f; set -- $line; kill -KILL "$2" 2>/dev/null || true`, sshx.Quote(before), after.Seconds()))
+		%s; set -- $line; kill -KILL "$2" 2>/dev/null || true`, sshx.Quote(before), moment))
 	select {
 	case err := <-done:
 		return err != nil
@@ -37,11 +38,13 @@ func killed(t *testing.T, m *localtest.Machine, state provision.State, after tim
 	}
 }
 
+func after(d time.Duration) string { return fmt.Sprintf("sleep %.3f", d.Seconds()) }
+
 func TestKilledShell(t *testing.T) {
 	m := localtest.Server(t, localtest.Options{Name: "web-1", Ports: []uint16{80}})
-	for _, after := range []time.Duration{0, 50, 300, 1500, 3000, 5000, 8000} {
-		cut := killed(t, m, webState(), after*time.Millisecond)
-		t.Logf("killed after %v: cut short: %v", after*time.Millisecond, cut)
+	for _, delay := range []time.Duration{0, 50, 300, 1500, 3000, 5000, 8000} {
+		cut := killed(t, m, webState(), after(delay*time.Millisecond))
+		t.Logf("killed after %v: cut short: %v", delay*time.Millisecond, cut)
 	}
 	settled(t, m.Host, webState())
 	require.Equal(t, "<h1>shop</h1>\n", get(t, m))
@@ -49,7 +52,7 @@ func TestKilledShell(t *testing.T) {
 	cuts := 0
 	for i := range 10 {
 		state := withConf(shopConf + fmt.Sprintf("# %d\n", i))
-		if killed(t, m, state, time.Duration(i)*30*time.Millisecond) {
+		if killed(t, m, state, after(time.Duration(i)*30*time.Millisecond)) {
 			cuts++
 		}
 		settled(t, m.Host, state)
@@ -61,13 +64,15 @@ func TestKilledShell(t *testing.T) {
 func TestKilledBeforeTheCheck(t *testing.T) {
 	m := localtest.Server(t, localtest.Options{Name: "web-1"})
 	config := provision.Config{Name: "a", Files: []provision.File{{Path: "/etc/a/x", Content: "good\n"}},
-		Links: []provision.Link{{Path: "/etc/a/l", Target: "x"}}, Check: "sleep 0.5; ! grep -q bad /etc/a/*"}
+		Links: []provision.Link{{Path: "/etc/a/l", Target: "x"}},
+		Check: "if grep -q bad /etc/a/*; then touch /run/checking; sleep 5; false; fi"}
 	count := provision.Command{Name: "count", Script: "echo >>/root/count", OnChange: []string{"config:a"}}
 	settled(t, m.Host, steps(config, count))
 	bad := config
 	bad.Files = []provision.File{{Path: "/etc/a/x", Content: "bad\n"}, {Path: "/etc/a/y", Content: "bad too\n"}}
 	bad.Links = []provision.Link{{Path: "/etc/a/l", Target: "y"}}
-	require.True(t, killed(t, m, steps(bad, count), 300*time.Millisecond))
+	checking := "for i in $(seq 3000); do [ ! -e /run/checking ] || break; sleep 0.01; done"
+	require.True(t, killed(t, m, steps(bad, count), checking))
 	require.Equal(t, "bad", output(t, m.Host, "cat /etc/a/x"), "killed in the middle")
 
 	target := []provision.Target{{Name: "web-1", Host: m.Host, State: steps(bad, count)}}
