@@ -63,12 +63,18 @@ func Files(s Site) ([]File, error) {
 	}, nil
 }
 
-// Packages are the Debian packages that the site needs. With openssl Preflight compares key and certificate.
+// Packages are the Debian packages that the site needs. With openssl Preflight compares key and certificate, with ss of
+// iproute2 a Balancer sees which processes are idle.
 func Packages(s Site) []string {
+	p := []string{"apache2", "logrotate"}
 	if s.HTTPS.Port != 0 {
-		return []string{"apache2", "logrotate", "openssl"}
+		p = append(p, "openssl")
 	}
-	return []string{"apache2", "logrotate"}
+	if s.Loopback.Port != 0 {
+		p = append(p, "iproute2")
+	}
+	slices.Sort(p)
+	return p
 }
 
 // Modules are the modules that the site needs, sorted, as a2enmod calls them. Debian enables some of them by itself.

@@ -43,7 +43,7 @@ RestartSec=1
 
 func newServer(t *testing.T, image string) *server {
 	m := localtest.Server(t, localtest.Options{Name: "web-1", Image: image, Ports: []uint16{80, 443},
-		Packages: []string{"apache2", "logrotate", "openssl", "haproxy"}})
+		Packages: []string{"apache2", "iproute2", "logrotate", "openssl", "haproxy"}})
 	s := &server{Machine: m}
 	s.Put(t, "/opt/app", 0o755, localtest.Build(t, "build", "./testdata/app"))
 	s.Put(t, "/etc/systemd/system/app@.service", 0o644, []byte(appUnit))

@@ -53,6 +53,7 @@ func TestOnDebian12(t *testing.T) {
 	t.Run("logs", func(t *testing.T) { logs(t, s, base) })
 	t.Run("in flight", func(t *testing.T) { inFlight(t, s) })
 	t.Run("dies", func(t *testing.T) { diesOnce(t, s) })
+	t.Run("killed child", func(t *testing.T) { killedChild(t, s) })
 	t.Run("links", func(t *testing.T) { links(t, s) })
 	t.Run("HTTPS", func(t *testing.T) { https(t, s) })
 }

@@ -283,7 +283,7 @@ func (a Agent) restart(ctx context.Context, port uint16, member bool) error {
 }
 
 // drainTimeout bounds how long a process may finish its requests before it is restarted. It is Apache's own limit for a
-// process that says nothing: what Apache counts as under way for longer is a WebSocket, or a miscount.
+// process that says nothing: what is under way for longer is a WebSocket in use, or a long download.
 const drainTimeout = time.Minute
 
 // drain takes a process out of the balancer. One that is not idle in time goes on to its end as a process does that
