@@ -15,6 +15,8 @@ const module = "github.com/siteblocks/siteblocks/"
 
 var blocks = []string{"haproxycfg", "apachecfg", "mysqlrepl", "s3backup", "codedeploy", "autoscale", "ec2x"}
 
+var verbs = []string{"site/operate", "site/agent", "site/lease", "ec2x/local"}
+
 // TestImports holds the rules by which the packages stand on each other: see CONTRIBUTING.md.
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
@@ -50,6 +52,12 @@ func breaks(pkg, imported string) string {
 		return ""
 	case otherTop == "examples":
 		return "nothing imports the examples"
+	case other == "site/cli":
+		return "only programs import site/cli"
+	case pkg == "site" && slices.Contains(verbs, other):
+		return "site is values and pure functions; what acts stands on it"
+	case pkg == "site/agent" && other == "site/operate":
+		return "the agent does not know the operator"
 	case slices.Contains(blocks, top) && otherTop == "site":
 		return "a block does not know site"
 	case slices.Contains(blocks, top) && top != otherTop && other != "ec2x/sshx":
@@ -73,11 +81,17 @@ func TestBreaks(t *testing.T) {
 		{"s3backup", module + "site/lease"},
 		{"site", module + "examples/allinone"},
 		{"mysqlrepl", "github.com/stretchr/testify/require"},
+		{"site", module + "site/operate"},
+		{"site/agent", module + "site/operate"},
+		{"site/operate", module + "site/cli"},
 	} {
 		require.NotEmpty(t, breaks(bad[0], bad[1]), "%s imports %s", bad[0], bad[1])
 	}
 	for _, good := range [][2]string{
 		{"site", module + "haproxycfg"},
+		{"site/operate", module + "site/agent"},
+		{"site/cli", module + "site/operate"},
+		{"examples/allinone", module + "site/cli"},
 		{"codedeploy", module + "ec2x/sshx"},
 		{"autoscale/sim", module + "autoscale"},
 		{"ec2x/local", module + "ec2x"},

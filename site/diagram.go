@@ -36,7 +36,7 @@ func (p diagramProcess) Middle() int { return p.X + 62 }
 
 // Diagram draws the site as SVG. It needs no cloud. The same site gives the same bytes.
 func (s Site) Diagram() (string, error) {
-	if err := s.check(); err != nil {
+	if err := s.Validate(); err != nil {
 		return "", err
 	}
 	server := s.Servers()[0]
@@ -50,7 +50,7 @@ func (s Site) Diagram() (string, error) {
 		ports = append(ports, fmt.Sprint(p))
 	}
 	v.Ports = strings.Join(ports, " · ")
-	all := s.App.ports()
+	all := s.App.Ports()
 	shown := all[:min(len(all), 4)]
 	for i, p := range shown {
 		v.Processes = append(v.Processes, diagramProcess{X: 360 - len(shown)*70 + i*140 + 8, Port: p})

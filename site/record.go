@@ -16,8 +16,7 @@ import (
 // machine has (App.Source, App.Revision, the files of a certificate), and with digests instead of the values of App.Env.
 // Equal records mean that a server does what the operator means.
 func (s Site) Record() []byte {
-	s.App, s.Web, s.Backup = s.App.withDefaults(), s.Web.withDefaults(), s.Backup.withDefaults()
-	s.Image, s.Database.Engine = cmp.Or(s.Image, "debian-13"), cmp.Or(s.Database.Engine, "mariadb")
+	s = s.WithDefaults()
 	s.App.Source, s.App.Revision, s.Web.HTTPS.CertFile, s.Web.HTTPS.KeyFile = "", "", "", ""
 	s.App.Env = maps.Clone(s.App.Env)
 	for name, value := range s.App.Env { // a record stands in a command line and in errors, and they may be secrets

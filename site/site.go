@@ -142,6 +142,13 @@ func Rails(source string) App {
 	}
 }
 
+// WithDefaults is the site with every default filled in that its zero values stand for.
+func (s Site) WithDefaults() Site {
+	s.App, s.Web, s.Backup = s.App.withDefaults(), s.Web.withDefaults(), s.Backup.withDefaults()
+	s.Image, s.Database.Engine = cmp.Or(s.Image, "debian-13"), cmp.Or(s.Database.Engine, "mariadb")
+	return s
+}
+
 func (a App) withDefaults() App {
 	a.Processes = cmp.Or(a.Processes, 4)
 	a.Port = cmp.Or(a.Port, 8001)

@@ -30,7 +30,7 @@ func shop(t *testing.T) site.Site {
 
 func TestValidateReportsEveryMistakeByItsField(t *testing.T) {
 	s := shop(t)
-	require.NoError(t, s.Validate())
+	require.NoError(t, errors.Join(s.Validate(), s.ValidateFiles()))
 
 	s.Name = "Shop"
 	s.Domain = "www.shop.example\nServerAlias *"
@@ -46,7 +46,7 @@ func TestValidateReportsEveryMistakeByItsField(t *testing.T) {
 	s.App.LinkedDirs = []string{"../../etc"}
 	s.Web.HTTPS = site.HTTPS{Mode: "perhaps", CertFile: "/no/such.pem", HSTS: -1}
 	s.Web.MaxBody = -1
-	err := s.Validate()
+	err := errors.Join(s.Validate(), s.ValidateFiles())
 	for _, field := range []string{
 		"site: Name:", "site: Domain:", "site: Aliases[1]:", "site: Aliases[2]:", "site: Image:", "site: Database.Engine:", "site: App.Source:", "site: App.Command:",
 		"site: App.Port:", "site: App.Health:", "site: App.Packages[0]:", `site: App.Env: "PORT"`, `site: App.Env: "A B"`, "site: App.Env[OK]:", "site: App.LinkedDirs[0]:",
@@ -118,31 +118,6 @@ func TestDiagramIsWellFormed(t *testing.T) {
 			return
 		}
 		require.NoError(t, err)
-	}
-}
-
-func TestPlanWithoutACloudIsThatOfANewSite(t *testing.T) {
-	p, err := site.Operator{Site: shop(t)}.Plan(t.Context())
-	require.NoError(t, err)
-	require.NotEmpty(t, p.Assumed)
-	require.Equal(t, "web-1", p.Launch[0].Name)
-	require.Contains(t, strings.Join(p.Hosts[0].Steps, "\n"), "configuration apache2")
-	require.False(t, p.Empty())
-	require.Contains(t, p.String(), "launch web-1 (web, app, db)\n\nweb-1\n  install ")
-	require.Contains(t, p.String(), "\ndeploy ")
-	data, err := json.Marshal(p)
-	require.NoError(t, err)
-	for _, field := range []string{`"assumed":`, `"launch":[{"name":"web-1","roles":["web","app","db"],"ports":[80]}]`, `"steps":["install `, `"deploy":`} {
-		require.Contains(t, string(data), field)
-	}
-}
-
-func TestPlanOfASourceThatCannotBePacked(t *testing.T) {
-	for _, app := range []site.App{{Source: t.TempDir()}, {Source: filepath.Join(t.TempDir(), "gone")}, {Source: shop(t).App.Source, Revision: "no-such-branch"}} {
-		s := shop(t)
-		s.App.Source, s.App.Revision = app.Source, app.Revision
-		_, err := site.Operator{Site: s}.Plan(t.Context())
-		require.ErrorContains(t, err, "App.Source", app)
 	}
 }
 

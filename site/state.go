@@ -4,6 +4,7 @@ import (
 	_ "embed" // unavailable.html
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -15,8 +16,12 @@ import (
 	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/siteblocks/siteblocks/ec2x"
 	"github.com/siteblocks/siteblocks/mysqlrepl"
+	"github.com/siteblocks/siteblocks/site/internal/layout"
 	"github.com/siteblocks/siteblocks/site/provision"
 )
+
+// ErrUnknownServer is returned for a server's name that the site does not have.
+var ErrUnknownServer = errors.New("no such server")
 
 // Inputs are what the desired state of a site's hosts depends on besides the Site itself.
 type Inputs struct {
@@ -63,19 +68,19 @@ func (s Site) baseSteps(host ec2x.Server, in Inputs) []provision.Step {
 		provision.Packages{Names: s.packages(host)},
 		always("ssh.service"), // a server without it cannot be reached to be mended
 	}
-	return append(steps, s.agentSteps(host, in)...)
+	return append(steps, s.AgentState(host, in).Steps...)
 }
 
-// agentSteps are the agent and what it knows. Nothing is replaced where the program's Site on the server is not the
+// AgentState is the part of HostState that is the agent and what it knows. Nothing is replaced where the program's Site on the server is not the
 // operator's: the agent that is there stays, with what it knows.
-func (s Site) agentSteps(host ec2x.Server, in Inputs) []provision.Step {
+func (s Site) AgentState(host ec2x.Server, in Inputs) provision.State {
 	record := base64.StdEncoding.EncodeToString(s.Record())
-	return []provision.Step{
+	return provision.State{Steps: []provision.Step{
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
-		provision.File{Path: agentPath, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + record},
-		provision.File{Path: recordPath, Content: string(s.Record()), Mode: 0o600, Check: agentPath + " agent version " + record + " <{}"},
-		provision.File{Path: agentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600},
-	}
+		provision.File{Path: layout.Agent, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + record},
+		provision.File{Path: layout.Record, Content: string(s.Record()), Mode: 0o600, Check: layout.Agent + " agent version " + record + " <{}"},
+		provision.File{Path: layout.AgentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600},
+	}}
 }
 
 // packages of all of the server's roles, so that apt runs once.
@@ -85,17 +90,17 @@ func (s Site) packages(host ec2x.Server) []string {
 		names = append(names, s.App.Packages...)
 	}
 	if slices.Contains(host.Roles, RoleWeb) {
-		names = append(names, apachecfg.Packages(s.apache(host))...)
+		names = append(names, apachecfg.Packages(s.Apache(host))...)
 	}
 	if slices.Contains(host.Roles, RoleDB) {
-		names = append(names, s.engine().Packages...)
+		names = append(names, s.DatabaseSoftware().Packages...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// engine is the database's software; Validate has seen that the image has it.
-func (s Site) engine() mysqlrepl.Software {
+// DatabaseSoftware is the database's software; Validate has seen that the image has it.
+func (s Site) DatabaseSoftware() mysqlrepl.Software {
 	sw, _ := mysqlrepl.SoftwareFor(mysqlrepl.Distro(s.Image), mysqlrepl.Flavor(s.Database.Engine))
 	return sw
 }
@@ -116,7 +121,7 @@ type AgentConfig struct {
 
 func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
 	c := AgentConfig{
-		Server: host.Name, Host: s.address(host).authority(), Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
+		Server: host.Name, Host: s.Address(host).Authority(), Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
 		AccessKeyID: in.Storage.ServerCredentials.AccessKeyID, SecretAccessKey: in.Storage.ServerCredentials.SecretAccessKey,
 		DatabasePassword: string(in.Secrets.DatabasePassword), BalancerSecret: string(in.Secrets.BalancerSecret),
 		BackupKey: string(in.Secrets.BackupKey),
@@ -129,7 +134,7 @@ func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
 }
 
 func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {
-	sw := s.engine()
+	sw := s.DatabaseSoftware()
 	conf, err := mysqlrepl.Config{Version: sw.Version}.Render()
 	if err != nil {
 		return nil, err
@@ -140,8 +145,8 @@ func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {
 		provision.Unit{Name: sw.Service, RestartOn: []string{sw.Config}},
 		provision.Command{
 			Name:   "database and account of the application",
-			Script: agentPath + " agent database",
-			Unless: agentPath + " agent database -check",
+			Script: layout.Agent + " agent database",
+			Unless: layout.Agent + " agent database -check",
 		},
 	}
 	return append(steps, s.backupSteps()...), nil
@@ -150,14 +155,14 @@ func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {
 // appSteps lay out the place of the releases and the processes' unit. The processes themselves are started and
 // restarted by a deploy, one by one; here they are only enabled.
 func (s Site) appSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
-	root, shared := s.root(), path.Join(s.root(), "shared")
+	root, shared := s.Root(), path.Join(s.Root(), "shared")
 	steps := []provision.Step{
-		provision.User{Name: deployUser, Home: "/home/deploy", Shell: "/bin/bash"},
-		provision.Dir{Path: "/home/deploy", Owner: deployUser, Mode: 0o750},
-		provision.User{Name: appUser},
-		provision.Dir{Path: root, Owner: deployUser},
-		provision.Dir{Path: path.Join(root, "releases"), Owner: deployUser},
-		provision.Dir{Path: shared, Owner: deployUser},
+		provision.User{Name: layout.DeployUser, Home: "/home/deploy", Shell: "/bin/bash"},
+		provision.Dir{Path: "/home/deploy", Owner: layout.DeployUser, Mode: 0o750},
+		provision.User{Name: layout.AppUser},
+		provision.Dir{Path: root, Owner: layout.DeployUser},
+		provision.Dir{Path: path.Join(root, "releases"), Owner: layout.DeployUser},
+		provision.Dir{Path: shared, Owner: layout.DeployUser},
 	}
 	var above []string
 	for _, p := range slices.Concat(s.App.LinkedDirs, s.App.LinkedFiles) {
@@ -166,22 +171,22 @@ func (s Site) appSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 	slices.Sort(above)
 	for _, p := range slices.Compact(above) {
 		if !slices.Contains(s.App.LinkedDirs, p) {
-			steps = append(steps, provision.Dir{Path: path.Join(shared, p), Owner: deployUser})
+			steps = append(steps, provision.Dir{Path: path.Join(shared, p), Owner: layout.DeployUser})
 		}
 	}
 	for _, d := range s.App.LinkedDirs {
-		steps = append(steps, provision.Dir{Path: path.Join(shared, d), Owner: appUser, Group: deployUser, Mode: 0o2775})
+		steps = append(steps, provision.Dir{Path: path.Join(shared, d), Owner: layout.AppUser, Group: layout.DeployUser, Mode: 0o2775})
 	}
 	ports := make([]string, 0, 4)
-	for _, p := range s.App.ports() {
+	for _, p := range s.App.Ports() {
 		ports = append(ports, strconv.Itoa(int(p)))
 	}
 	env := s.environment(host, in)
 	return append(steps,
-		provision.File{Path: envPath, Secret: env, SecretKeys: true, Group: appUser, Mode: 0o640},
-		provision.File{Path: appUnitPath, Content: s.appUnitFile(env)},
-		provision.File{Path: "/etc/systemd/system/" + bootUnit, Content: s.bootUnitFile()},
-		provision.Unit{Name: bootUnit, State: provision.UnitEnabled},
+		provision.File{Path: layout.Environment, Secret: env, SecretKeys: true, Group: layout.AppUser, Mode: 0o640},
+		provision.File{Path: layout.AppUnitFile, Content: s.appUnitFile(env)},
+		provision.File{Path: "/etc/systemd/system/" + layout.BootUnit, Content: s.bootUnitFile()},
+		provision.Unit{Name: layout.BootUnit, State: provision.UnitEnabled},
 		provision.Unit{Name: "app@.service", Instances: ports, State: provision.UnitEnabled},
 	), nil
 }
@@ -201,9 +206,9 @@ func (s Site) environment(host ec2x.Server, in Inputs) Secret {
 	if env == nil {
 		env = map[string]string{}
 	}
-	sw := s.engine()
-	env["HOST_NAME"] = s.address(host).host
-	env["DATABASE_URL"] = fmt.Sprintf("mysql2://app:%s@localhost/%s?socket=%s", string(in.Secrets.DatabasePassword), s.database(), sw.Socket)
+	sw := s.DatabaseSoftware()
+	env["HOST_NAME"] = s.Address(host).Host
+	env["DATABASE_URL"] = fmt.Sprintf("mysql2://app:%s@localhost/%s?socket=%s", string(in.Secrets.DatabasePassword), s.DatabaseName(), sw.Socket)
 	env["SECRET_KEY_BASE"] = string(in.Secrets.SecretKeyBase)
 	var b strings.Builder
 	for _, k := range sortedKeys(env) {
@@ -222,7 +227,7 @@ var distributionConf = []string{
 var unavailablePage string
 
 func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
-	conf := s.apache(host)
+	conf := s.Apache(host)
 	files, err := apachecfg.Files(conf)
 	if err != nil {
 		return nil, err
@@ -239,53 +244,53 @@ func (s Site) webSteps(host ec2x.Server, in Inputs) ([]provision.Step, error) {
 	}
 	config.Links = append(config.Links, provision.Link{Path: apachecfg.EnabledPath(s.Name), Target: apachecfg.ConfigPath(s.Name)})
 	steps := []provision.Step{
-		provision.File{Path: balancerKey, Secret: in.Secrets.BalancerSecret, Mode: 0o600},
-		provision.File{Path: apachecfg.SecretConfPath(balancerKey), Secret: Secret(apachecfg.SecretConf(string(in.Secrets.BalancerSecret))), Mode: 0o600},
+		provision.File{Path: layout.BalancerSecret, Secret: in.Secrets.BalancerSecret, Mode: 0o600},
+		provision.File{Path: apachecfg.SecretConfPath(layout.BalancerSecret), Secret: Secret(apachecfg.SecretConf(string(in.Secrets.BalancerSecret))), Mode: 0o600},
 		provision.File{Path: apachecfg.DropInPath, Content: apachecfg.DropIn},
-		provision.File{Path: unavailablePath, Content: unavailablePage},
+		provision.File{Path: layout.Unavailable, Content: unavailablePage},
 	}
-	reload := []string{"config:apache2", apachecfg.SecretConfPath(balancerKey)}
+	reload := []string{"config:apache2", apachecfg.SecretConfPath(layout.BalancerSecret)}
 	if conf.HTTPS.Port != 0 {
 		steps = append(steps,
-			provision.File{Path: certPath, Content: in.Secrets.Certificate.Cert},
-			provision.File{Path: keyPath, Secret: in.Secrets.Certificate.Key, Mode: 0o600})
-		reload = append(reload, certPath, keyPath)
+			provision.File{Path: layout.Certificate, Content: in.Secrets.Certificate.Cert},
+			provision.File{Path: layout.CertificateKey, Secret: in.Secrets.Certificate.Key, Mode: 0o600})
+		reload = append(reload, layout.Certificate, layout.CertificateKey)
 	}
 	// A module that was enabled since needs a restart: see apachecfg.Reload.
 	return append(steps, config, always(apachecfg.Unit), provision.Unit{
-		Name: apachecfg.Unit, ReloadOn: reload, RestartOn: []string{enabledModules}, Check: agentPath + " agent check-web",
+		Name: apachecfg.Unit, ReloadOn: reload, RestartOn: []string{enabledModules}, Check: layout.Agent + " agent check-web",
 	}), nil
 }
 
-// apache is the site as Apache serves it on one server.
-func (s Site) apache(host ec2x.Server) apachecfg.Site {
-	addr, web, app := s.address(host), s.Web.withDefaults(), s.App.withDefaults()
+// Apache is the site as Apache serves it on one server.
+func (s Site) Apache(host ec2x.Server) apachecfg.Site {
+	addr, web, app := s.Address(host), s.Web.withDefaults(), s.App.withDefaults()
 	c := apachecfg.Site{
-		Name: s.Name, Host: addr.host, Aliases: s.Aliases,
-		HTTP:        apachecfg.HTTP{Port: 80, PublicPort: addr.http, RedirectToHTTPS: web.HTTPS.Mode == HTTPSRedirect},
+		Name: s.Name, Host: addr.Host, Aliases: s.Aliases,
+		HTTP:        apachecfg.HTTP{Port: 80, PublicPort: addr.HTTP, RedirectToHTTPS: web.HTTPS.Mode == HTTPSRedirect},
 		Root:        s.public(""),
 		Shared:      map[string]string{},
 		Immutable:   []string{"/assets/"},
 		HealthPath:  app.Health,
-		Maintenance: apachecfg.Maintenance{Flag: s.maintenanceFlag(), Page: unavailablePath},
+		Maintenance: apachecfg.Maintenance{Flag: layout.Maintenance, Page: layout.Unavailable},
 		MaxBody:     web.MaxBody,
-		Loopback:    apachecfg.Loopback{Port: statusPort, SecretFile: balancerKey},
+		Loopback:    apachecfg.Loopback{Port: layout.StatusPort, SecretFile: layout.BalancerSecret},
 	}
-	if addr.host != s.Domain {
+	if addr.Host != s.Domain {
 		c.Aliases = append([]string{s.Domain}, s.Aliases...)
 	}
 	if web.PageCache != "-" {
 		c.CachedPages = []string{s.public(web.PageCache)}
 	}
 	if web.HTTPS.Mode != HTTPOnly {
-		c.HTTPS = apachecfg.HTTPS{Port: 443, PublicPort: addr.https, Certificate: certPath, Key: keyPath, HSTS: web.HTTPS.HSTS}
+		c.HTTPS = apachecfg.HTTPS{Port: 443, PublicPort: addr.HTTPS, Certificate: layout.Certificate, Key: layout.CertificateKey, HSTS: web.HTTPS.HSTS}
 	}
 	for _, d := range s.App.LinkedDirs {
 		if below, ok := strings.CutPrefix(d, "public/"); ok && !strings.HasPrefix(below, ".") {
 			c.Shared["/"+below+"/"] = s.public(below)
 		}
 	}
-	for _, p := range s.App.ports() {
+	for _, p := range s.App.Ports() {
 		c.App.Processes = append(c.App.Processes, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), p))
 	}
 	return c
@@ -295,10 +300,10 @@ func (s Site) apache(host ec2x.Server) apachecfg.Site {
 func (s Site) public(below string) string {
 	for _, d := range s.App.LinkedDirs {
 		if p := path.Join("public", below); p == d || strings.HasPrefix(p, d+"/") {
-			return path.Join(s.root(), "shared", p)
+			return path.Join(s.Root(), "shared", p)
 		}
 	}
-	return path.Join(s.root(), "current", "public", below)
+	return path.Join(s.Root(), "current", "public", below)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

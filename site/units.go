@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/siteblocks/siteblocks/site/internal/layout"
 	"github.com/siteblocks/siteblocks/site/provision"
 )
 
@@ -29,7 +30,7 @@ func always(unit string) provision.File {
 
 var (
 	appUnitTemplate  = template.Must(template.New("app@.service").Parse(appUnitText))
-	bootUnitTemplate = template.Must(template.New(bootUnit).Parse(bootUnitText))
+	bootUnitTemplate = template.Must(template.New(layout.BootUnit).Parse(bootUnitText))
 )
 
 // unitView is what the units' templates name.
@@ -41,9 +42,9 @@ type unitView struct {
 
 func (s Site) unitView() unitView {
 	v := unitView{
-		Site: s.Name, Root: s.root(), Current: path.Join(s.root(), "current"), Agent: agentPath, Env: envPath, User: appUser,
+		Site: s.Name, Root: s.Root(), Current: path.Join(s.Root(), "current"), Agent: layout.Agent, Env: layout.Environment, User: layout.AppUser,
 		Memory: "50%", Tmp: strconv.FormatInt(max(256<<20, 4*s.Web.withDefaults().MaxBody), 10),
-		Database: s.engine().Service, Command: unitQuote(strings.NewReplacer("%", "%%", "$", "$$").Replace(s.App.Command)),
+		Database: s.DatabaseSoftware().Service, Command: unitQuote(strings.NewReplacer("%", "%%", "$", "$$").Replace(s.App.Command)),
 	}
 	if s.App.Memory > 0 {
 		v.Memory = strconv.FormatInt(s.App.Memory, 10)

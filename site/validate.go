@@ -17,6 +17,7 @@ import (
 	"github.com/siteblocks/siteblocks/codedeploy"
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/mysqlrepl"
+	"github.com/siteblocks/siteblocks/site/internal/layout"
 )
 
 var (
@@ -46,12 +47,9 @@ const (
 	maxBody = 1 << 40
 )
 
-// Validate reports every mistake in s at once, each with the field's name.
-// It reads no file but to see that those which s names are there.
-func (s Site) Validate() error { return errors.Join(s.check(), s.checkFiles()) }
-
-// checkFiles sees whether the files that s names are on this machine. Verbs that bring no code do without.
-func (s Site) checkFiles() error {
+// ValidateFiles reports which of the files that s names are not on this machine: App.Source and those of a certificate.
+// Verbs that bring no code do without them.
+func (s Site) ValidateFiles() error {
 	v := validation{}
 	if info, err := os.Stat(s.App.Source); err != nil || !info.IsDir() {
 		v.check(false, "App.Source", s.App.Source, "is no folder here")
@@ -65,8 +63,8 @@ func (s Site) checkFiles() error {
 	return errors.Join(v.errs...)
 }
 
-// check is Validate without the files.
-func (s Site) check() error {
+// Validate reports every mistake in s at once, each with the field's name. It reads no file: see ValidateFiles.
+func (s Site) Validate() error {
 	v := validation{}
 	v.check(siteName.MatchString(s.Name), "Name", s.Name, "is not a lower-case letter and then up to 30 letters, digits and -")
 	v.check(!slices.Contains(takenNames, s.Name), "Name", s.Name, "is a folder or a file of the distribution's Apache")
@@ -92,7 +90,7 @@ func (s Site) check() error {
 // renders asks whether every server's state comes about. What the packages beneath refuse is refused here, before
 // anything is launched.
 func (v *validation) renders(s Site) {
-	in := placeholders(s)
+	in := s.Placeholders()
 	for _, server := range s.Servers() {
 		state, err := s.HostState(server.Name, in)
 		if err == nil {
@@ -113,7 +111,7 @@ func (v *validation) engine(s Site) {
 	if _, err := mysqlrepl.SoftwareFor(mysqlrepl.Distro(image), mysqlrepl.Flavor(s.Database.Engine)); err != nil {
 		v.errs = append(v.errs, fmt.Errorf("site: Database.Engine: %w", err))
 	}
-	account := mysqlrepl.Account{Name: appUser, Database: s.database(), Password: "only the name is asked for"}
+	account := mysqlrepl.Account{Name: layout.AppUser, Database: s.DatabaseName(), Password: "only the name is asked for"}
 	if err := account.Validate(); err != nil {
 		v.errs = append(v.errs, fmt.Errorf("site: Name: %q is also the database's: %w", s.Name, err))
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/agent"
 )
 
 // agentVerbs are the agent's verbs, with the number of words that each takes at most.
@@ -47,7 +48,7 @@ func (c *command) agent(ctx context.Context) error {
 	}
 	var mu sync.Mutex
 	out := json.NewEncoder(c.stdout)
-	a, err := site.NewAgent(c.site, func(e site.Event) {
+	a, err := agent.New(c.site, func(e site.Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		if c.log {

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/siteblocks/siteblocks/s3backup"
-	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/agent"
+	"github.com/siteblocks/siteblocks/site/operate"
 )
 
 // word is the verb's only word, or empty.
@@ -34,7 +35,7 @@ func (c *command) answer(v any, text func()) error {
 
 func (c *command) backupNow(ctx context.Context) error {
 	var m s3backup.Manifest
-	err := c.with(func(o site.Operator) (err error) {
+	err := c.with(func(o operate.Operator) (err error) {
 		m, err = o.BackupNow(ctx, c.shrink)
 		return err
 	})
@@ -101,7 +102,7 @@ func (l listed) trouble() string {
 
 func (c *command) backupList(ctx context.Context) error {
 	var entries []s3backup.Entry
-	err := c.with(func(o site.Operator) (err error) {
+	err := c.with(func(o operate.Operator) (err error) {
 		entries, err = o.Backups(ctx)
 		return err
 	})
@@ -138,7 +139,7 @@ func printLeft(w io.Writer, left []s3backup.Left, warnings []string) {
 
 func (c *command) backupVerify(ctx context.Context) error {
 	var v s3backup.Verdict
-	err := c.with(func(o site.Operator) (err error) {
+	err := c.with(func(o operate.Operator) (err error) {
 		v, err = o.VerifyBackup(ctx, c.word())
 		return err
 	})
@@ -162,8 +163,8 @@ func (c *command) backupRestore(ctx context.Context) error {
 			return err
 		}
 	}
-	var r site.Restored
-	err := c.with(func(o site.Operator) (err error) {
+	var r operate.Restored
+	err := c.with(func(o operate.Operator) (err error) {
 		r, err = o.Restore(ctx, which, c.replace)
 		return err
 	})
@@ -204,8 +205,8 @@ func (c *command) backupPrune(ctx context.Context) error {
 		}
 	}
 	var decisions []s3backup.Decision
-	err := c.with(func(o site.Operator) (err error) {
-		decisions, err = o.PruneBackups(ctx, site.PruneOptions{Delete: c.delete})
+	err := c.with(func(o operate.Operator) (err error) {
+		decisions, err = o.PruneBackups(ctx, operate.PruneOptions{Delete: c.delete})
 		return err
 	})
 	if err != nil {
@@ -219,7 +220,7 @@ func (c *command) backupPrune(ctx context.Context) error {
 }
 
 // agentData runs the agent's verbs about the data.
-func (c *command) agentData(ctx context.Context, a site.Agent, verb string, args []string) error {
+func (c *command) agentData(ctx context.Context, a agent.Agent, verb string, args []string) error {
 	var answer any
 	var err error
 	switch verb {
@@ -239,7 +240,7 @@ func (c *command) agentData(ctx context.Context, a site.Agent, verb string, args
 }
 
 // printBackups is the part of the status screen about backups.
-func printBackups(w io.Writer, b *site.BackupStatus) {
+func printBackups(w io.Writer, b *operate.BackupStatus) {
 	switch {
 	case b == nil:
 		return

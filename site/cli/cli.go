@@ -25,6 +25,7 @@ import (
 	"github.com/siteblocks/siteblocks/ec2x/local"
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/operate"
 )
 
 // Main runs the verb that the program's arguments name and returns its exit status: 0, 1 for a failure, 2 for
@@ -142,17 +143,17 @@ func usage(s site.Site, w io.Writer) {
 }
 
 // operator runs the site on the machine's own Docker.
-func (c *command) operator() (site.Operator, func(), error) {
+func (c *command) operator() (operate.Operator, func(), error) {
 	p := newProgress(c.stderr, c.json)
 	cloud, err := local.New(local.Options{Progress: p.cloud})
 	if err != nil {
-		return site.Operator{}, nil, err
+		return operate.Operator{}, nil, err
 	}
-	return site.Operator{Site: c.site, Cloud: cloud, LockWait: c.wait, Events: p.event}, p.end, nil
+	return operate.Operator{Site: c.site, Cloud: cloud, LockWait: c.wait, Events: p.event}, p.end, nil
 }
 
 // with runs f with an operator, and ends the progress before the caller prints.
-func (c *command) with(f func(site.Operator) error) error {
+func (c *command) with(f func(operate.Operator) error) error {
 	o, end, err := c.operator()
 	if err != nil {
 		return err

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
-	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/agent"
+	"github.com/siteblocks/siteblocks/site/operate"
 )
 
 func (c *command) plan(ctx context.Context) error {
 	o, end, err := c.operator()
 	if err != nil {
-		o, end = site.Operator{Site: c.site}, func() {} // without Docker: the plan of a new site
+		o, end = operate.Operator{Site: c.site}, func() {} // without Docker: the plan of a new site
 	}
 	p, planErr := o.Plan(ctx)
 	end()
@@ -34,22 +35,22 @@ func (c *command) plan(ctx context.Context) error {
 }
 
 func (c *command) up(ctx context.Context) error {
-	return c.changed(func(o site.Operator) (site.Result, error) { return o.Up(ctx) })
+	return c.changed(func(o operate.Operator) (operate.Result, error) { return o.Up(ctx) })
 }
 
 func (c *command) deploy(ctx context.Context) error {
-	return c.changed(func(o site.Operator) (site.Result, error) { return o.Deploy(ctx) })
+	return c.changed(func(o operate.Operator) (operate.Result, error) { return o.Deploy(ctx) })
 }
 
 func (c *command) rollback(ctx context.Context) error {
-	return c.changed(func(o site.Operator) (site.Result, error) { return o.Rollback(ctx) })
+	return c.changed(func(o operate.Operator) (operate.Result, error) { return o.Rollback(ctx) })
 }
 
 // changed runs a verb that changes the site and prints its result.
-func (c *command) changed(f func(site.Operator) (site.Result, error)) error {
+func (c *command) changed(f func(operate.Operator) (operate.Result, error)) error {
 	start := time.Now()
-	var r site.Result
-	err := c.with(func(o site.Operator) (err error) {
+	var r operate.Result
+	err := c.with(func(o operate.Operator) (err error) {
 		r, err = f(o)
 		return err
 	})
@@ -80,8 +81,8 @@ func (c *command) changed(f func(site.Operator) (site.Result, error)) error {
 }
 
 func (c *command) status(ctx context.Context) error {
-	var st site.Status
-	err := c.with(func(o site.Operator) (err error) {
+	var st operate.Status
+	err := c.with(func(o operate.Operator) (err error) {
 		st, err = o.Status(ctx)
 		return err
 	})
@@ -95,7 +96,7 @@ func (c *command) status(ctx context.Context) error {
 	return nil
 }
 
-func printStatus(w io.Writer, st site.Status) {
+func printStatus(w io.Writer, st operate.Status) {
 	state := "well"
 	if !st.Well {
 		state = "NOT WELL:"
@@ -122,7 +123,7 @@ func printStatus(w io.Writer, st site.Status) {
 	printBackups(w, st.Backups)
 }
 
-func running(all []site.Process) (n int) {
+func running(all []agent.Process) (n int) {
 	for _, p := range all {
 		if p.Running {
 			n++
@@ -139,7 +140,7 @@ func orDash(s string) string {
 }
 
 func (c *command) releases(ctx context.Context) error {
-	return c.with(func(o site.Operator) error {
+	return c.with(func(o operate.Operator) error {
 		all, current, err := o.Releases(ctx)
 		if err != nil {
 			return err
@@ -163,11 +164,11 @@ func (c *command) maintenance(ctx context.Context) error {
 	if c.args[0] != "on" && c.args[0] != "off" {
 		return c.misused(fmt.Sprintf("%q is not understood", c.args[0]))
 	}
-	return c.with(func(o site.Operator) error { return o.SetMaintenance(ctx, c.args[0] == "on") })
+	return c.with(func(o operate.Operator) error { return o.SetMaintenance(ctx, c.args[0] == "on") })
 }
 
 func (c *command) ssh(ctx context.Context) error {
-	return c.with(func(o site.Operator) error {
+	return c.with(func(o operate.Operator) error {
 		h, err := o.Host(ctx, c.args[0])
 		if err != nil {
 			return err
@@ -193,8 +194,8 @@ func (c *command) logs(ctx context.Context) error {
 	if len(c.args) > 0 {
 		server = c.args[0]
 	}
-	return c.with(func(o site.Operator) error {
-		return o.Logs(ctx, server, site.LogOptions{Follow: c.follow, All: c.all}, c.stdout)
+	return c.with(func(o operate.Operator) error {
+		return o.Logs(ctx, server, operate.LogOptions{Follow: c.follow, All: c.all}, c.stdout)
 	})
 }
 
@@ -239,8 +240,8 @@ func (c *command) down(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.with(func(o site.Operator) error {
-		return o.Down(ctx, site.DownOptions{DeleteData: c.deleteData, SkipBackup: c.skipBackup, LoseFiles: c.loseFiles})
+	return c.with(func(o operate.Operator) error {
+		return o.Down(ctx, operate.DownOptions{DeleteData: c.deleteData, SkipBackup: c.skipBackup, LoseFiles: c.loseFiles})
 	})
 }
 

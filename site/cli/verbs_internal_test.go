@@ -6,11 +6,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/operate"
 )
 
 func TestStatusSaysFirstWhetherTheSiteIsWell(t *testing.T) {
-	st := site.Status{Site: "shop", URL: "http://shop.localhost/", Well: true, Answer: "ok", Servers: []site.ServerStatus{{Name: "web-1", State: "running"}}}
+	st := operate.Status{Site: "shop", URL: "http://shop.localhost/", Well: true, Answer: "ok", Servers: []operate.ServerStatus{{Name: "web-1", State: "running"}}}
 	var out strings.Builder
 	printStatus(&out, st)
 	require.True(t, strings.HasPrefix(out.String(), "shop  http://shop.localhost/  well\n\nSERVER"), &out)

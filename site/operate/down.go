@@ -1,0 +1,117 @@
+package operate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/site"
+)
+
+// DownOptions say what Down destroys besides the servers. The zero value destroys no data.
+type DownOptions struct {
+	// DeleteData deletes the site's bucket, with every backup, release and secret in it. Nothing brings them back.
+	DeleteData bool
+
+	// SkipBackup ends the servers without a last backup: what was written since the newest one is lost. It is for
+	// servers that do not answer any more.
+	SkipBackup bool
+
+	// LoseFiles ends servers although there are files in App.LinkedDirs, which are in no backup.
+	LoseFiles bool
+}
+
+// ErrFilesWouldBeLost is returned by Down where App.LinkedDirs hold files that are in no backup.
+var ErrFilesWouldBeLost = errors.New("files in App.LinkedDirs are in no backup and would be lost")
+
+// Down ends the site's servers and removes everything else that belongs to it but its bucket, with releases, secrets
+// and backups in it, to which a last one is added: the next Up continues from there. Where that backup fails, or files
+// would be lost (ErrFilesWouldBeLost), nothing is removed.
+func (o Operator) Down(ctx context.Context, opts DownOptions) error {
+	there, err := o.Cloud.Servers(ctx, o.Site.Name)
+	if err != nil {
+		return err
+	}
+	if len(there) > 0 {
+		err = o.locked(ctx, "down", func(ctx context.Context, b bucket) error {
+			if !opts.DeleteData && !opts.SkipBackup {
+				if err := o.keep(ctx, b, there, opts.LoseFiles); err != nil {
+					return err
+				}
+			}
+			return o.terminate(ctx, there)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	what := "remove the network, keep the data"
+	if opts.DeleteData {
+		what = "remove network and data"
+	}
+	return o.step("", what, func() error { return o.Cloud.Delete(ctx, o.Site.Name, ec2x.DeleteOptions{Data: opts.DeleteData}) })
+}
+
+// keep brings what the servers alone have to safety, or refuses.
+func (o Operator) keep(ctx context.Context, b bucket, there []ec2x.Server, loseFiles bool) error {
+	sec, _, err := loadSecrets(ctx, b.s3, b.Bucket)
+	if err != nil {
+		return err
+	}
+	l, err := o.attach(ctx, there, sec, b)
+	if err != nil {
+		return fmt.Errorf("%w\nnothing was removed; a server that does not answer any more is given up with SkipBackup (-skip-backup)", err)
+	}
+	defer l.close()
+	if !loseFiles {
+		if err := o.holdsNoFiles(ctx, l); err != nil {
+			return err
+		}
+	}
+	if err := o.refresh(ctx, l, &Result{}); err != nil {
+		return err
+	}
+	if err := o.lastBackup(ctx, l); err != nil {
+		return fmt.Errorf("%w; a server without a usable database is given up with SkipBackup (-skip-backup)", err)
+	}
+	return nil
+}
+
+// holdsNoFiles refuses with ErrFilesWouldBeLost where a server has files that no backup has.
+func (o Operator) holdsNoFiles(ctx context.Context, l *live) error {
+	dirs := o.Site.NotBackedUp()
+	if len(dirs) == 0 {
+		return nil
+	}
+	shared := path.Join(o.Site.Root(), "shared")
+	script := "for d in"
+	for _, dir := range dirs {
+		script += " " + sshx.Quote(path.Join(shared, dir))
+	}
+	script += "; do [ ! -d \"$d\" ] || find \"$d\" -type f; done"
+	for _, server := range l.with(site.RoleApp) {
+		var out bytes.Buffer
+		if err := l.hosts[server.Name].Run(ctx, sshx.Script{Text: script, Root: true, Stdout: &out}); err != nil {
+			return fmt.Errorf("site: down: look for files on %q: %w", server.Name, err)
+		}
+		if n := strings.Count(out.String(), "\n"); n > 0 {
+			first, _, _ := strings.Cut(out.String(), "\n")
+			return fmt.Errorf("site: down: %q has %d files below %s, such as %s: %w\nnothing was removed; copy them away (ssh %s tar -c -C %s . >files.tar), or give them up with LoseFiles (-lose-files)",
+				server.Name, n, strings.Join(dirs, ", "), first, ErrFilesWouldBeLost, server.Name, shared)
+		}
+	}
+	return nil
+}
+
+func (o Operator) terminate(ctx context.Context, servers []ec2x.Server) error {
+	ids := make([]string, len(servers))
+	for i, s := range servers {
+		ids[i] = s.ID
+	}
+	return o.step("", fmt.Sprintf("terminate %d servers", len(ids)), func() error { return o.Cloud.Terminate(ctx, ids...) })
+}

@@ -1,0 +1,143 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"slices"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/lease"
+)
+
+// Operator runs a site on a cloud: each verb is one method, returns values, and reports what it is doing as events.
+type Operator struct {
+	Site  site.Site
+	Cloud ec2x.Cloud
+
+	// Name is who operates, shown to whoever waits for the lock. Empty: USER@HOST.
+	Name string
+
+	// LockWait bounds how long a verb waits for another operator. Zero does not wait: the verb returns a *lease.HeldError.
+	LockWait time.Duration
+
+	// Program is the executable whose main package becomes the site's agent on the servers; its main must call cli.Main
+	// with the same Site. It is built again from its source where Go and the source are at hand, so that equal sources
+	// give equal agents, however the program was built; else it is copied. Empty: the running program itself.
+	Program string
+
+	// Events receives what is being done, from several goroutines at once. Nil drops it.
+	Events func(site.Event)
+
+	// Log is for what a person need not see. Nil is silent.
+	Log *slog.Logger
+}
+
+// step runs f as one step, with its events.
+func (o Operator) step(server, name string, f func() error) error {
+	return site.Step(o.Events, server, name, f)
+}
+
+func (o Operator) emit(e site.Event) {
+	if o.Events != nil {
+		o.Events(e)
+	}
+}
+
+// name says who operates.
+func (o Operator) name() string {
+	if o.Name != "" {
+		return o.Name
+	}
+	who, host := "someone", "somewhere"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return fmt.Sprintf("%s@%s", who, host)
+}
+
+// bucket is the site's storage with a client for it.
+type bucket struct {
+	ec2x.Storage
+	s3 *s3.Client
+}
+
+func (o Operator) bucket(ctx context.Context) (bucket, error) {
+	st, err := o.Cloud.Storage(ctx, o.Site.Name)
+	if err != nil {
+		return bucket{}, fmt.Errorf("site: storage of %q: %w", o.Site.Name, err)
+	}
+	return bucket{st, st.Client()}, nil
+}
+
+// storage is the site's bucket with the secrets that lie in it. Found is false where there are none yet.
+func (o Operator) storage(ctx context.Context) (b bucket, sec site.Secrets, found bool, err error) {
+	if b, err = o.bucket(ctx); err != nil {
+		return b, sec, false, err
+	}
+	sec, found, err = loadSecrets(ctx, b.s3, b.Bucket)
+	return b, sec, found, err
+}
+
+// locked runs f with the site's lease held, and with a context that ends when the lease is lost.
+func (o Operator) locked(ctx context.Context, verb string, f func(ctx context.Context, b bucket) error) error {
+	if err := o.Site.Validate(); err != nil {
+		return err
+	}
+	b, err := o.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	held, err := lease.Acquire(ctx, lease.Bucket{S3: b.s3, Name: b.Bucket, Key: "private/lock.json"}, lease.Options{
+		Owner: o.name(), Purpose: verb, Wait: o.LockWait, Log: o.Log,
+		Waiting: func(r lease.Record) {
+			o.emit(site.Event{Time: time.Now(), Step: fmt.Sprintf("wait for %s (%s)", r.Owner, r.Purpose), State: site.StepStarted})
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("site: %s %q: %w", verb, o.Site.Name, err)
+	}
+	err = f(held.Context(), b)
+	if cause := context.Cause(held.Context()); err != nil && errors.Is(cause, lease.ErrLost) {
+		err = fmt.Errorf("%w (%w)", err, cause)
+	}
+	return errors.Join(err, held.Release())
+}
+
+// Host connects to a running server of the site. Close it.
+func (o Operator) Host(ctx context.Context, server string) (*sshx.Client, error) {
+	_, sec, found, err := o.storage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	servers, err := o.Cloud.Servers(ctx, o.Site.Name)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(servers, func(s ec2x.Server) bool { return s.Name == server })
+	if i < 0 || !found {
+		return nil, fmt.Errorf("site: server %q: %w", server, site.ErrUnknownServer)
+	}
+	return dial(ctx, servers[i], sec)
+}
+
+// httpStatus returns the HTTP status of an S3 answer, or 0.
+func httpStatus(err error) int {
+	var re *awshttp.ResponseError
+	if errors.As(err, &re) {
+		return re.HTTPStatusCode()
+	}
+	return 0
+}

@@ -1,0 +1,233 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/s3backup"
+	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/agent"
+	"github.com/siteblocks/siteblocks/site/internal/layout"
+)
+
+// Restored is what Restore did.
+type Restored struct {
+	Result
+	Backup string        `json:"backup"` // its name
+	Taken  time.Time     `json:"taken"`  // what was written later is not there
+	Rows   int64         `json:"rows"`
+	Took   time.Duration `json:"took_ns"` // of the data alone
+}
+
+// Restore brings the site back from a backup: servers that are gone are launched and provisioned, the data comes from
+// the bucket, and the current release runs on it, with its migrations. Without replace a database that holds tables is
+// refused with s3backup.ErrNotEmpty.
+//
+// Visitors see the maintenance page meanwhile, and go on to see it where the data did not come in. A site that was
+// running and whose backup is refused runs on with the data that it had.
+func (o Operator) Restore(ctx context.Context, which s3backup.Select, replace bool) (Restored, error) {
+	var r Restored
+	err := o.locked(ctx, "restore", func(ctx context.Context, b bucket) error {
+		entry, err := o.findBackup(ctx, b, which)
+		if err != nil {
+			return err
+		}
+		first, err := o.firstRelease(ctx, releaseStore(b))
+		if err != nil {
+			return err
+		}
+		if first != nil {
+			defer first.close()
+		}
+		l, err := o.launch(ctx, b, &r.Result)
+		if err != nil {
+			return err
+		}
+		defer l.close()
+		if err := o.provision(ctx, l, &r.Result); err != nil {
+			return err
+		}
+		allowed, err := o.allowed(ctx, l, replace)
+		if err != nil {
+			return err
+		}
+		if err := o.restoreData(ctx, l, entry.ID, allowed, &r); err != nil {
+			return err
+		}
+		return o.serve(ctx, b, l, &r.Result, first)
+	})
+	return r, err
+}
+
+// allowed refuses to replace data that nobody allowed to be replaced, before the site is stopped for it. Where an earlier
+// restore did not come to its end, that one was allowed to, and nobody has written since.
+func (o Operator) allowed(ctx context.Context, l *live, replace bool) (bool, error) {
+	var data agent.Data
+	if err := o.agent(ctx, l.hosts[l.with(site.RoleDB)[0].Name], &data, "data"); err != nil {
+		return false, err
+	}
+	replace = replace || data.Restoring || data.Unfinished
+	if !data.Empty && !replace {
+		return false, fmt.Errorf("site: restore: %w; allow it to be replaced (-replace) if that is meant", s3backup.ErrNotEmpty)
+	}
+	return replace, nil
+}
+
+func (o Operator) findBackup(ctx context.Context, b bucket, which s3backup.Select) (s3backup.Entry, error) {
+	store, err := o.backupStore(ctx, b)
+	if err != nil {
+		return s3backup.Entry{}, err
+	}
+	return store.Find(ctx, which)
+}
+
+// restoreLost restores the newest backup into a database that has no table, which is what is left of a site whose
+// server is gone. Without any backup there is nothing to do. It reports whether the site is to be served anew: also
+// where an earlier run has brought the data and no more.
+func (o Operator) restoreLost(ctx context.Context, b bucket, l *live, r *Restored) (bool, error) {
+	var data agent.Data
+	if err := o.agent(ctx, l.hosts[l.with(site.RoleDB)[0].Name], &data, "data"); err != nil {
+		return false, err
+	}
+	if data.Unfinished {
+		return false, errors.New("site: a restore of the database did not end; run backup restore again")
+	}
+	if !data.Empty {
+		return data.Restoring, nil
+	}
+	store, err := o.backupStore(ctx, b)
+	if err != nil {
+		return false, err
+	}
+	entry, err := store.Find(ctx, s3backup.Select{})
+	if errors.Is(err, s3backup.ErrNoBackup) {
+		there, listErr := store.List(ctx)
+		if listErr == nil && len(there) > 0 {
+			return false, fmt.Errorf("site: the database is empty, and none of its %d backups can be used: %w; see backup list", len(there), err)
+		}
+		return false, listErr
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, o.restoreData(ctx, l, entry.ID, false, r)
+}
+
+// restoreData puts a backup into the database while the site is in maintenance and its processes are stopped.
+func (o Operator) restoreData(ctx context.Context, l *live, id string, replace bool, r *Restored) error {
+	database := l.with(site.RoleDB)[0].Name
+	fresh := slices.Contains(r.Launched, database)
+	if err := o.pause(ctx, l); err != nil {
+		return err
+	}
+	words := []string{"restore", id}
+	if replace {
+		words = append(words, "replace")
+	}
+	var done s3backup.Restored
+	err := o.agent(ctx, l.hosts[database], &done, words...)
+	if err == nil {
+		r.Backup, r.Taken, r.Rows, r.Took = done.Backup.ID, done.Backup.Started, done.Rows, done.Took
+		return nil
+	}
+	err = fmt.Errorf("site: restore %s on %q: %w", id, database, err)
+	if fresh {
+		return fmt.Errorf("%w\nthe site is in maintenance; run backup restore again", err)
+	}
+	// ctx may be what ended the restore; the site gets a chance to come back.
+	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+	defer cancel()
+	if resumeErr := o.resume(again, l); resumeErr != nil {
+		return fmt.Errorf("%w\nthe site is in maintenance with the data it had: %w", err, resumeErr)
+	}
+	return fmt.Errorf("%w\nthe site runs with the data it had", err)
+}
+
+// lastBackup brings all of the data into the bucket before the servers end. Nobody writes meanwhile.
+func (o Operator) lastBackup(ctx context.Context, l *live) error {
+	if err := o.pause(ctx, l); err != nil {
+		return err
+	}
+	var err error
+	for _, server := range l.with(site.RoleDB) {
+		err = errors.Join(err, o.agent(ctx, l.hosts[server.Name], nil, "backup", "shrink"))
+	}
+	if err == nil {
+		return nil
+	}
+	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+	defer cancel()
+	return fmt.Errorf("site: last backup: %w\nnothing was removed", errors.Join(err, o.resume(again, l)))
+}
+
+// pause shows visitors the maintenance page and stops the application's processes, so that nothing is written.
+func (o Operator) pause(ctx context.Context, l *live) error {
+	if err := o.setMaintenance(ctx, l, true); err != nil {
+		return err
+	}
+	if err := o.onEach(ctx, l.with(site.RoleDB), l, "touch "+layout.Restoring); err != nil {
+		return err
+	}
+	return o.onEach(ctx, l.with(site.RoleApp), l, "systemctl stop 'app@*.service'")
+}
+
+// resume starts the current release and takes the maintenance page away.
+func (o Operator) resume(ctx context.Context, l *live) error {
+	if err := o.converge(ctx, l); err != nil {
+		return err
+	}
+	return o.end(ctx, l)
+}
+
+// end says that a restore is over.
+func (o Operator) end(ctx context.Context, l *live) error {
+	if err := o.setMaintenance(ctx, l, false); err != nil {
+		return err
+	}
+	return o.onEach(ctx, l.with(site.RoleDB), l, "rm -f "+layout.Restoring)
+}
+
+func (o Operator) onEach(ctx context.Context, servers []ec2x.Server, l *live, script string) error {
+	for _, server := range servers {
+		if err := l.hosts[server.Name].Run(ctx, sshx.Script{Text: script, Root: true}); err != nil {
+			return fmt.Errorf("site: %s on %q: %w", script, server.Name, err)
+		}
+	}
+	return nil
+}
+
+// serve makes the restored site answer: the current release with its migrations, for the data may be older than it,
+// or a first one.
+func (o Operator) serve(ctx context.Context, b bucket, l *live, r *Result, first *packed) error {
+	if err := o.migrateCurrent(ctx, b, l); err != nil {
+		return fmt.Errorf("%w\nthe data is in, the site is in maintenance; run backup restore or deploy again, then maintenance off", err)
+	}
+	if err := o.ensureRelease(ctx, b, l, r, first); err != nil {
+		return fmt.Errorf("%w\nthe data is in, the site is in maintenance; run deploy, then maintenance off", err)
+	}
+	if err := o.end(ctx, l); err != nil {
+		return err
+	}
+	front := l.in.Servers[0]
+	r.URL = o.Site.Address(front).URL()
+	return o.step("", "answer at "+r.URL, func() error { return o.awaitAnswer(ctx, front) })
+}
+
+func (o Operator) migrateCurrent(ctx context.Context, b bucket, l *live) error {
+	current, _, err := releaseStore(b).Current(ctx)
+	if err != nil || current == "" {
+		return err
+	}
+	first := l.with(site.RoleApp)[0].Name
+	for _, verb := range []string{"install", "migrate"} {
+		if err := o.agent(ctx, l.hosts[first], nil, verb, current); err != nil {
+			return fmt.Errorf("site: %s release %s on %q: %w", verb, current, first, err)
+		}
+	}
+	return nil
+}
