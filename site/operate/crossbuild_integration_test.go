@@ -9,12 +9,16 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
 func TestProgramForAnotherArchitecture(t *testing.T) {
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	require.NoError(t, err)
+	t.Setenv("GOCACHE", strings.TrimSpace(string(cache))) // it is below the other one, unless it is named
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	own := filepath.Join(t.TempDir(), "program")
 	said, err := exec.Command("go", "build", "-o", own, "./testdata/small").CombinedOutput()
