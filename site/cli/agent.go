@@ -5,40 +5,34 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/agent"
 )
 
-// agentVerbs are the agent's verbs, with the number of words that each takes at most.
-var agentVerbs = map[string]int{
-	"version": 1, "database": 0, "check-web": 0, "boot": 0, "converge": 0, "report": 0, "data": 0,
-	"install": 1, "migrate": 1, "remove": math.MaxInt, "backup": 1, "verify": 1, "restore": 2,
-}
+// agentWords are the requests that the units and checks of a server make by a word alone.
+var agentWords = []agent.Verb{agent.VerbBoot, agent.VerbBackup, agent.VerbVerify, agent.VerbDatabase, agent.VerbCheckWeb}
 
-// agent runs a verb on a server of the site. Its output is for the operator's program: an event a line, then the answer.
+// agent runs a request on a server of the site: the operator's, which is read from standard input, or one that is a word.
+// Its output is for the operator's program: an agent.Message a line.
 func (c *command) agent(ctx context.Context) error {
-	name := c.args[0]
-	most, known := agentVerbs[name]
-	words := c.args[1:]
-	for len(words) < 2 {
-		words = append(words, "")
-	}
+	word := c.args[0]
+	verb := agent.Verb(word)
 	switch {
-	case !known, len(c.args)-1 > most, c.check && name != "database",
-		name == "backup" && words[0] != "" && words[0] != "shrink",
-		name == "restore" && words[1] != "" && words[1] != "replace":
+	case word == "version" && len(c.args) <= 2 && !c.check:
+		return c.agentVersion()
+	case len(c.args) > 1, c.check && verb != agent.VerbDatabase, word != "request" && !slices.Contains(agentWords, verb):
 		return c.misused(fmt.Sprintf("%q is not understood", c.args))
 	}
-	if name == "version" { // that it runs is what is asked, and for the Site that is expected
-		record, err := base64.StdEncoding.DecodeString(words[0])
-		if err != nil || len(record) == 0 {
+	r := agent.Request{Verb: verb, Check: c.check}
+	if word == "request" {
+		var err error
+		if r, err = agent.ReadRequest(c.stdin); err != nil {
 			return err
 		}
-		return c.site.CheckRecord(record)
 	}
 	if os.Getenv("TMPDIR") == "" {
 		// /tmp is memory that the application can fill, and a release does not fit into it.
@@ -55,34 +49,30 @@ func (c *command) agent(ctx context.Context) error {
 			fmt.Fprintf(c.stdout, "%s %s\n", e.Step, e.State)
 			return
 		}
-		_ = out.Encode(e) // where nobody listens any more the work goes on
+		_ = out.Encode(agent.Message{Event: &e}) // where nobody listens any more the work goes on
 	})
 	if err != nil {
 		return err
 	}
-	switch name {
-	case "database":
-		return a.Database(ctx, c.check)
-	case "check-web":
-		return a.CheckWeb(ctx)
-	case "boot":
-		return a.Boot(ctx)
-	case "install":
-		return a.Install(ctx, words[0])
-	case "remove":
-		return a.Remove(ctx, c.args[1:]...)
-	case "migrate":
-		return a.Migrate(ctx, words[0])
-	case "converge":
-		return a.Converge(ctx)
-	case "report":
-		r, err := a.Report(ctx)
-		if err != nil {
-			return err
-		}
-		return out.Encode(map[string]any{"answer": r})
-	case "data", "backup", "verify", "restore":
-		return c.agentData(ctx, a, name, words)
+	answer, err := a.Do(ctx, r)
+	if err != nil || answer == nil || c.log {
+		return err
 	}
-	return nil
+	data, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return out.Encode(agent.Message{Answer: data})
+}
+
+// agentVersion says by its status whether the program runs here and, where a record is given, has the Site of it.
+func (c *command) agentVersion() error {
+	if len(c.args) == 1 {
+		return nil
+	}
+	record, err := base64.StdEncoding.DecodeString(c.args[1])
+	if err != nil || len(record) == 0 {
+		return err
+	}
+	return c.site.CheckRecord(record)
 }

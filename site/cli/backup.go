@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/siteblocks/siteblocks/s3backup"
-	"github.com/siteblocks/siteblocks/site/agent"
 	"github.com/siteblocks/siteblocks/site/operate"
 )
 
@@ -217,26 +215,6 @@ func (c *command) backupPrune(ctx context.Context) error {
 			fmt.Fprintln(c.stdout, d)
 		}
 	})
-}
-
-// agentData runs the agent's verbs about the data.
-func (c *command) agentData(ctx context.Context, a agent.Agent, verb string, args []string) error {
-	var answer any
-	var err error
-	switch verb {
-	case "data":
-		answer, err = a.Data(ctx)
-	case "backup":
-		answer, err = a.Backup(ctx, args[0] == "shrink")
-	case "verify":
-		answer, err = a.VerifyBackup(ctx, args[0])
-	case "restore":
-		answer, err = a.Restore(ctx, args[0], args[1] == "replace")
-	}
-	if err != nil || c.log {
-		return err
-	}
-	return json.NewEncoder(c.stdout).Encode(map[string]any{"answer": answer})
 }
 
 // printBackups is the part of the status screen about backups.

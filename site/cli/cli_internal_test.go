@@ -65,7 +65,7 @@ func TestWithoutDocker(t *testing.T) {
 func TestWhatAVerbDoesNotKnowIsRefused(t *testing.T) {
 	wrong := [][]string{
 		{"upp"}, {"help", "down"}, {"-json"}, {"-json", "status"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
-		{"agent"}, {"agent", "nothing"}, {"agent", "converge", "now"}, {"agent", "backup", "all"}, {"agent", "restore", "x", "perhaps"}, {"agent", "boot", "-check"},
+		{"agent"}, {"agent", "nothing"}, {"agent", "converge"}, {"agent", "boot", "now"}, {"agent", "backup", "all"}, {"agent", "request", "x"}, {"agent", "request", "-check"}, {"agent", "boot", "-check"},
 		{"backup"}, {"backup", "everything"}, {"backup", "-json"}, {"backup", "prune", "-dry"}, {"backup", "restore", "-before", "soon"}, {"backup", "restore", "x", "-before", "8:00"},
 		{"down", "-keep-data"}, {"down", "-delete-data=perhaps"}, {"logs", "web-1", "web-2"},
 		{"plan", "-wait", "1m"}, {"deploy", "-delete-data"}, {"up", "--", "-json"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/siteblocks/siteblocks/s3backup"
 	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/agent"
 )
 
 // BackupStore gives the site's backups as package s3backup has them: to list, open, find or plan by its own verbs.
@@ -76,12 +77,7 @@ var ErrNoData = errors.New("the database has no table: there is nothing to back 
 // BackupNow makes a backup between those of the timer. With shrink it is made although the data lost more than half
 // of its size.
 func (o Operator) BackupNow(ctx context.Context, shrink bool) (s3backup.Manifest, error) {
-	var m s3backup.Manifest
-	words := []string{"backup"}
-	if shrink {
-		words = append(words, "shrink")
-	}
-	err := o.onDatabase(ctx, &m, words...)
+	m, err := onDatabase[s3backup.Manifest](ctx, o, agent.Request{Verb: agent.VerbBackup, Shrink: shrink})
 	if err == nil && m.ID == "" {
 		err = fmt.Errorf("site: backup now: %w", ErrNoData)
 	}
@@ -91,19 +87,17 @@ func (o Operator) BackupNow(ctx context.Context, shrink bool) (s3backup.Manifest
 // VerifyBackup restores a backup, "" for the newest, into a scratch server beside the database and compares it. A bad
 // backup is a verdict and an error.
 func (o Operator) VerifyBackup(ctx context.Context, id string) (s3backup.Verdict, error) {
-	var v s3backup.Verdict
-	err := o.onDatabase(ctx, &v, "verify", id)
-	return v, err
+	return onDatabase[s3backup.Verdict](ctx, o, agent.Request{Verb: agent.VerbVerify, Backup: id})
 }
 
-// onDatabase runs a verb of the agent on the database's server, with an agent that is up to date.
-func (o Operator) onDatabase(ctx context.Context, answer any, words ...string) error {
-	l, err := o.refreshed(ctx, site.RoleDB, words[0])
+// onDatabase asks the agent of the database's server, once it is up to date.
+func onDatabase[A any](ctx context.Context, o Operator, r agent.Request) (answer A, err error) {
+	l, err := o.refreshed(ctx, site.RoleDB, string(r.Verb))
 	if err != nil {
-		return err
+		return answer, err
 	}
 	defer l.close()
-	return o.agent(ctx, l.hosts[l.in.Servers[0].Name], answer, words...)
+	return ask[A](ctx, o, l.hosts[l.in.Servers[0].Name], r)
 }
 
 // BackupStatus is how the site's backups stand.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/siteblocks/siteblocks/codedeploy"
 	"github.com/siteblocks/siteblocks/site"
+	"github.com/siteblocks/siteblocks/site/agent"
 	"github.com/siteblocks/siteblocks/site/internal/layout"
 )
 
@@ -152,12 +153,12 @@ func (o Operator) deploy(ctx context.Context, b bucket, l *live, r *Result, p pa
 		return err
 	}
 	for _, server := range l.with(site.RoleApp) {
-		if err := o.agent(ctx, l.hosts[server.Name], nil, "install", release); err != nil {
+		if err := o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbInstall, Release: release}); err != nil {
 			return errors.Join(o.stays(ctx, b, "install release "+release, server.Name, err), o.discard(ctx, b, l, release))
 		}
 	}
 	first := l.with(site.RoleApp)[0].Name
-	if err := o.agent(ctx, l.hosts[first], nil, "migrate", release); err != nil {
+	if err := o.do(ctx, l.hosts[first], agent.Request{Verb: agent.VerbMigrate, Release: release}); err != nil {
 		return errors.Join(o.stays(ctx, b, "migrate with release "+release, first, err), o.discard(ctx, b, l, release))
 	}
 	store := releaseStore(b)
@@ -286,7 +287,7 @@ func (o Operator) remove(ctx context.Context, l *live, releases []string) error 
 	}
 	var errs []error
 	for _, server := range l.with(site.RoleApp) {
-		if err := o.agent(ctx, l.hosts[server.Name], nil, append([]string{"remove"}, releases...)...); err != nil {
+		if err := o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbRemove, Releases: releases}); err != nil {
 			errs = append(errs, fmt.Errorf("site: remove releases from %q: %w", server.Name, err))
 		}
 	}
@@ -296,7 +297,7 @@ func (o Operator) remove(ctx context.Context, l *live, releases []string) error 
 // converge lets each app server run the current release, one server after the other.
 func (o Operator) converge(ctx context.Context, l *live) error {
 	for _, server := range l.with(site.RoleApp) {
-		if err := o.agent(ctx, l.hosts[server.Name], nil, "converge"); err != nil {
+		if err := o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbConverge}); err != nil {
 			return fmt.Errorf("site: release on %q: %w", server.Name, err)
 		}
 	}

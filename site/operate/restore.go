@@ -67,8 +67,8 @@ func (o Operator) Restore(ctx context.Context, which s3backup.Select, replace bo
 // allowed refuses to replace data that nobody allowed to be replaced, before the site is stopped for it. Where an earlier
 // restore did not come to its end, that one was allowed to, and nobody has written since.
 func (o Operator) allowed(ctx context.Context, l *live, replace bool) (bool, error) {
-	var data agent.Data
-	if err := o.agent(ctx, l.hosts[l.with(site.RoleDB)[0].Name], &data, "data"); err != nil {
+	data, err := ask[agent.Data](ctx, o, l.hosts[l.with(site.RoleDB)[0].Name], agent.Request{Verb: agent.VerbData})
+	if err != nil {
 		return false, err
 	}
 	replace = replace || data.Restoring || data.Unfinished
@@ -90,8 +90,8 @@ func (o Operator) findBackup(ctx context.Context, b bucket, which s3backup.Selec
 // server is gone. Without any backup there is nothing to do. It reports whether the site is to be served anew: also
 // where an earlier run has brought the data and no more.
 func (o Operator) restoreLost(ctx context.Context, b bucket, l *live, r *Restored) (bool, error) {
-	var data agent.Data
-	if err := o.agent(ctx, l.hosts[l.with(site.RoleDB)[0].Name], &data, "data"); err != nil {
+	data, err := ask[agent.Data](ctx, o, l.hosts[l.with(site.RoleDB)[0].Name], agent.Request{Verb: agent.VerbData})
+	if err != nil {
 		return false, err
 	}
 	if data.Unfinished {
@@ -125,12 +125,7 @@ func (o Operator) restoreData(ctx context.Context, l *live, id string, replace b
 	if err := o.pause(ctx, l); err != nil {
 		return err
 	}
-	words := []string{"restore", id}
-	if replace {
-		words = append(words, "replace")
-	}
-	var done s3backup.Restored
-	err := o.agent(ctx, l.hosts[database], &done, words...)
+	done, err := ask[s3backup.Restored](ctx, o, l.hosts[database], agent.Request{Verb: agent.VerbRestore, Backup: id, Replace: replace})
 	if err == nil {
 		r.Backup, r.Taken, r.Rows, r.Took = done.Backup.ID, done.Backup.Started, done.Rows, done.Took
 		return nil
@@ -155,7 +150,7 @@ func (o Operator) lastBackup(ctx context.Context, l *live) error {
 	}
 	var err error
 	for _, server := range l.with(site.RoleDB) {
-		err = errors.Join(err, o.agent(ctx, l.hosts[server.Name], nil, "backup", "shrink"))
+		err = errors.Join(err, o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbBackup, Shrink: true}))
 	}
 	if err == nil {
 		return nil
@@ -224,8 +219,8 @@ func (o Operator) migrateCurrent(ctx context.Context, b bucket, l *live) error {
 		return err
 	}
 	first := l.with(site.RoleApp)[0].Name
-	for _, verb := range []string{"install", "migrate"} {
-		if err := o.agent(ctx, l.hosts[first], nil, verb, current); err != nil {
+	for _, verb := range []agent.Verb{agent.VerbInstall, agent.VerbMigrate} {
+		if err := o.do(ctx, l.hosts[first], agent.Request{Verb: verb, Release: current}); err != nil {
 			return fmt.Errorf("site: %s release %s on %q: %w", verb, current, first, err)
 		}
 	}

@@ -105,19 +105,27 @@ func (o Operator) look(ctx context.Context, server ec2x.Server, sec site.Secrets
 		return s
 	}
 	defer h.Close()
-	var report agent.Report
-	err = o.agent(ctx, h, &report, "report")
-	var exit *sshx.ExitError
-	if errors.As(err, &exit) && (exit.Status == 126 || exit.Status == 127) { // the shell's words for a command that is not there or cannot be run
-		s.Error = "its agent is not there, as before the first up, or cannot be run; run up"
-		return s
-	}
+	report, err := ask[agent.Report](ctx, o, h, agent.Request{Verb: agent.VerbReport})
 	if err != nil {
-		s.Error = err.Error()
+		s.Error = agentTrouble(err)
 		return s
 	}
 	s.Report, s.Release = &report, report.Release
 	return s
+}
+
+// agentTrouble says why an agent did not answer.
+func agentTrouble(err error) string {
+	var exit *sshx.ExitError
+	if errors.As(err, &exit) {
+		switch exit.Status {
+		case 126, 127: // the shell's words for a command that cannot be run or is not there
+			return "its agent is not there, as before the first up, or cannot be run; run up"
+		case 2: // the agent's word for arguments that it does not know
+			return "its agent is of an older program; run up"
+		}
+	}
+	return err.Error()
 }
 
 // SetMaintenance switches the maintenance page on or off. Visitors get 503 meanwhile; the health path is answered still.
