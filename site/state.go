@@ -3,7 +3,6 @@ package site
 import (
 	_ "embed" // unavailable.html
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -79,7 +78,7 @@ func (s Site) AgentState(host ec2x.Server, in Inputs) provision.State {
 		provision.Dir{Path: "/etc/siteblocks", Mode: 0o755},
 		provision.File{Path: layout.Agent, Blob: in.Agent, Mode: 0o755, Check: "{} agent version " + record},
 		provision.File{Path: layout.Record, Content: string(s.Record()), Mode: 0o600, Check: layout.Agent + " agent version " + record + " <{}"},
-		provision.File{Path: layout.AgentConfig, Secret: s.agentConfig(host, in), SecretKeys: true, Mode: 0o600},
+		provision.File{Path: layout.AgentConfig, Secret: s.agentConfig(host, in).file(), SecretKeys: true, Mode: 0o600},
 	}}
 }
 
@@ -103,34 +102,6 @@ func (s Site) packages(host ec2x.Server) []string {
 func (s Site) DatabaseSoftware() mysqlrepl.Software {
 	sw, _ := mysqlrepl.SoftwareFor(mysqlrepl.Distro(s.Image), mysqlrepl.Flavor(s.Database.Engine))
 	return sw
-}
-
-// AgentConfig is what a server's agent knows. It lies on the server, readable by root only.
-type AgentConfig struct {
-	Server           string `json:"server"`
-	Host             string `json:"host,omitempty"` // in visitors' requests; empty is the site's domain
-	Bucket           string `json:"bucket"`
-	Region           string `json:"region"`
-	Endpoint         string `json:"endpoint,omitempty"`
-	AccessKeyID      string `json:"access_key_id,omitempty"`
-	SecretAccessKey  string `json:"secret_access_key,omitempty"`
-	DatabasePassword string `json:"database_password,omitempty"`
-	BalancerSecret   string `json:"balancer_secret,omitempty"`
-	BackupKey        string `json:"backup_key,omitempty"`
-}
-
-func (s Site) agentConfig(host ec2x.Server, in Inputs) Secret {
-	c := AgentConfig{
-		Server: host.Name, Host: s.Address(host).Authority(), Bucket: in.Storage.Bucket, Region: in.Storage.Region, Endpoint: in.Storage.ServerEndpoint,
-		AccessKeyID: in.Storage.ServerCredentials.AccessKeyID, SecretAccessKey: in.Storage.ServerCredentials.SecretAccessKey,
-		DatabasePassword: string(in.Secrets.DatabasePassword), BalancerSecret: string(in.Secrets.BalancerSecret),
-		BackupKey: string(in.Secrets.BackupKey),
-	}
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		panic(err) // strings only
-	}
-	return Secret(data)
 }
 
 func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {

@@ -70,7 +70,7 @@ func (a Agent) progress(what string) site.Event {
 func (a Agent) client() *s3.Client {
 	st := ec2x.Storage{Region: a.Config.Region, Endpoint: a.Config.Endpoint}
 	if a.Config.AccessKeyID != "" {
-		st.Credentials = credentials.NewStaticCredentialsProvider(a.Config.AccessKeyID, a.Config.SecretAccessKey, "")
+		st.Credentials = credentials.NewStaticCredentialsProvider(a.Config.AccessKeyID, string(a.Config.SecretAccessKey), "")
 	}
 	return st.Client()
 }

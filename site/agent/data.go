@@ -9,12 +9,11 @@ import (
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/mysqlrepl"
 	"github.com/siteblocks/siteblocks/s3backup"
-	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/internal/layout"
 )
 
 func (a Agent) backupStore() (s3backup.Store, error) {
-	store, err := a.Site.BackupStore(a.client(), a.Config.Bucket, site.Secret(a.Config.BackupKey))
+	store, err := a.Site.BackupStore(a.client(), a.Config.Bucket, a.Config.BackupKey)
 	store.LockFile, store.LockWait = layout.BackupLock, 5*time.Minute
 	store.Events = func(e s3backup.Event) { a.emit(a.progress(e.String())) }
 	return store, err
