@@ -23,7 +23,7 @@ func (s Site) Address(front ec2x.Server) Address {
 		a.Host = s.localName()
 		port = func(p uint16) uint16 { return front.Published[p].Port() }
 	}
-	ports := s.Servers()[0].Ports
+	ports := s.Web.ports()
 	if slices.Contains(ports, 80) {
 		a.HTTP = port(80)
 	}

@@ -39,7 +39,7 @@ func (s Site) Diagram() (string, error) {
 	if err := s.Validate(); err != nil {
 		return "", err
 	}
-	server := s.Servers()[0]
+	server := s.With(RoleWeb)[0]
 	v := diagramView{Name: s.Name, Domain: s.Domain, Server: server.Name, Engine: "MariaDB", Static: "static files · cached pages"}
 	if s.Database.Engine == "mysql" {
 		v.Engine = "MySQL"

@@ -2,6 +2,7 @@ package site
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -172,9 +173,18 @@ type Server struct {
 
 // Servers is the topology as a list of servers, sorted by name.
 func (s Site) Servers() []Server {
-	ports := []uint16{80}
-	if s.Web.HTTPS.Mode != HTTPOnly {
-		ports = append(ports, 443)
+	return []Server{{Name: "web-1", Roles: []string{RoleWeb, RoleApp, RoleDB}, Ports: s.Web.ports()}}
+}
+
+// With are the servers of the topology that have a role, sorted by name.
+func (s Site) With(role string) []Server {
+	return slices.DeleteFunc(s.Servers(), func(v Server) bool { return !slices.Contains(v.Roles, role) })
+}
+
+// ports of a front end that the world may reach.
+func (w Web) ports() []uint16 {
+	if w.HTTPS.Mode == HTTPOnly {
+		return []uint16{80}
 	}
-	return []Server{{Name: "web-1", Roles: []string{RoleWeb, RoleApp, RoleDB}, Ports: ports}}
+	return []uint16{80, 443}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/agent"
 	"github.com/siteblocks/siteblocks/site/operate"
 )
@@ -190,7 +191,7 @@ func (c *command) ssh(ctx context.Context) error {
 }
 
 func (c *command) logs(ctx context.Context) error {
-	server := c.site.Servers()[0].Name
+	server := c.site.With(site.RoleWeb)[0].Name
 	if len(c.args) > 0 {
 		server = c.args[0]
 	}

@@ -39,6 +39,18 @@ const (
 	askTimeout = 20 * time.Second // of one request
 )
 
+// awaitFront waits until the site answers at its URL, at each of its front ends.
+func (s *session) awaitFront(ctx context.Context) error {
+	for _, front := range s.with(site.RoleWeb) {
+		s.result.URL = s.Site.Address(front).URL()
+		err := s.step("", "answer at "+s.result.URL, func() error { return s.awaitAnswer(ctx, front) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // awaitAnswer waits until the site answers.
 func (o Operator) awaitAnswer(ctx context.Context, front ec2x.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)

@@ -13,23 +13,23 @@ import (
 
 // BackupStore gives the site's backups as package s3backup has them: to list, open, find or plan by its own verbs.
 func (o Operator) BackupStore(ctx context.Context) (s3backup.Store, error) {
-	b, err := o.bucket(ctx)
+	s, err := o.open(ctx)
 	if err != nil {
 		return s3backup.Store{}, err
 	}
-	return o.backupStore(ctx, b)
+	return s.backupStore(ctx)
 }
 
-func (o Operator) backupStore(ctx context.Context, b bucket) (s3backup.Store, error) {
-	sec, found, err := loadSecrets(ctx, b.s3, b.Bucket)
+func (s *session) backupStore(ctx context.Context) (s3backup.Store, error) {
+	sec, found, err := s.secrets(ctx)
 	if err != nil {
 		return s3backup.Store{}, err
 	}
 	if !found {
-		return s3backup.Store{}, fmt.Errorf("site: %q has no secrets in its bucket, and so no backups; run up", o.Site.Name)
+		return s3backup.Store{}, fmt.Errorf("site: %q has no secrets in its bucket, and so no backups; run up", s.Site.Name)
 	}
-	store, err := o.Site.BackupStore(b.s3, b.Bucket, sec.BackupKey)
-	store.Events = func(e s3backup.Event) { o.emit(backupEvent("", e)) }
+	store, err := s.Site.BackupStore(s.bucket.s3, s.bucket.Bucket, sec.BackupKey)
+	store.Events = func(e s3backup.Event) { s.emit(backupEvent("", e)) }
 	return store, err
 }
 
@@ -61,8 +61,8 @@ func (o Operator) PruneBackups(ctx context.Context, opts PruneOptions) (all []s3
 		}
 		return store.Plan(ctx)
 	}
-	err = o.locked(ctx, "backup prune", func(ctx context.Context, b bucket) error {
-		store, err := o.backupStore(ctx, b)
+	_, err = o.locked(ctx, "backup prune", func(ctx context.Context, s *session) error {
+		store, err := s.backupStore(ctx)
 		if err == nil {
 			all, err = store.Prune(ctx)
 		}
@@ -92,12 +92,12 @@ func (o Operator) VerifyBackup(ctx context.Context, id string) (s3backup.Verdict
 
 // onDatabase asks the agent of the database's server, once it is up to date.
 func onDatabase[A any](ctx context.Context, o Operator, r agent.Request) (answer A, err error) {
-	l, err := o.refreshed(ctx, site.RoleDB, string(r.Verb))
+	s, err := o.refreshed(ctx, site.RoleDB, string(r.Verb))
 	if err != nil {
 		return answer, err
 	}
-	defer l.close()
-	return ask[A](ctx, o, l.hosts[l.in.Servers[0].Name], r)
+	defer s.close()
+	return ask[A](ctx, o, s.hosts[s.with(site.RoleDB)[0].Name], r)
 }
 
 // BackupStatus is how the site's backups stand.
@@ -112,8 +112,8 @@ type BackupStatus struct {
 	Warnings    []string  `json:"warnings,omitempty"` // such as "the last backup is 20m0s old: …"
 }
 
-func (o Operator) backupStatus(ctx context.Context, b bucket, sec site.Secrets) (*BackupStatus, error) {
-	store, err := o.Site.BackupStore(b.s3, b.Bucket, sec.BackupKey)
+func (s *session) backupStatus(ctx context.Context, sec site.Secrets) (*BackupStatus, error) {
+	store, err := s.Site.BackupStore(s.bucket.s3, s.bucket.Bucket, sec.BackupKey)
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,6 @@ import (
 	"github.com/siteblocks/siteblocks/site/internal/layout"
 )
 
-func releaseStore(b bucket) codedeploy.Store {
-	return codedeploy.Store{S3: b.s3, Bucket: b.Bucket, Prefix: layout.Releases}
-}
-
 // Deploy packs App.Source, uploads it, lays it out on every app server, migrates the database once, and restarts the
 // processes one by one. Where the new release does not come up, all servers go back to the last good one; the
 // database is not migrated back.
@@ -35,31 +31,32 @@ func (o Operator) Deploy(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	defer p.close()
-	return o.change(ctx, "deploy", func(ctx context.Context, b bucket, l *live, r *Result) error {
-		return o.upToDate(ctx, l, r, func() error { return o.deploy(ctx, b, l, r, p) })
+	return o.change(ctx, "deploy", func(ctx context.Context, s *session) error {
+		return s.upToDate(ctx, func() error { return s.deploy(ctx, p) })
 	})
 }
 
 // upToDate runs f with the agents up to date, and says what Up would change besides.
-func (o Operator) upToDate(ctx context.Context, l *live, r *Result, f func() error) error {
-	err := o.refresh(ctx, l, r)
+func (s *session) upToDate(ctx context.Context, f func() error) error {
+	err := s.refresh(ctx)
 	if err == nil {
 		err = f()
 	}
 	if err == nil {
-		r.Pending, err = o.pending(ctx, l)
+		s.result.Pending, err = s.pending(ctx)
 	}
 	return err
 }
 
 // Rollback goes back to the last good release before the current one.
 func (o Operator) Rollback(ctx context.Context) (Result, error) {
-	return o.change(ctx, "rollback", func(ctx context.Context, b bucket, l *live, r *Result) error {
-		return o.upToDate(ctx, l, r, func() error { return o.rollback(ctx, releaseStore(b), l, r) })
+	return o.change(ctx, "rollback", func(ctx context.Context, s *session) error {
+		return s.upToDate(ctx, func() error { return s.rollback(ctx) })
 	})
 }
 
-func (o Operator) rollback(ctx context.Context, store codedeploy.Store, l *live, r *Result) error {
+func (s *session) rollback(ctx context.Context) error {
+	store := s.releases()
 	previous, err := store.Previous(ctx)
 	if err != nil {
 		return err
@@ -74,44 +71,40 @@ func (o Operator) rollback(ctx context.Context, store codedeploy.Store, l *live,
 	if err := store.SetCurrent(ctx, previous, etag); err != nil {
 		return err
 	}
-	r.Release = previous
-	return o.converge(ctx, l)
+	s.result.Release = previous
+	return s.converge(ctx)
 }
 
 // Releases lists what was deployed, newest first, and which one is current.
 func (o Operator) Releases(ctx context.Context) (all []codedeploy.Release, current string, err error) {
-	b, err := o.bucket(ctx)
+	s, err := o.open(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	if all, err = releaseStore(b).List(ctx); err != nil {
+	if all, err = s.releases().List(ctx); err != nil {
 		return nil, "", err
 	}
 	slices.Reverse(all)
-	current, _, err = releaseStore(b).Current(ctx)
+	current, _, err = s.releases().Current(ctx)
 	return all, current, err
 }
 
 // change runs a verb on a site whose servers are all up.
-func (o Operator) change(ctx context.Context, verb string, f func(context.Context, bucket, *live, *Result) error) (Result, error) {
-	var r Result
-	err := o.locked(ctx, verb, func(ctx context.Context, b bucket) error {
-		there, err := o.Cloud.Servers(ctx, o.Site.Name)
+func (o Operator) change(ctx context.Context, verb string, f func(context.Context, *session) error) (Result, error) {
+	return o.locked(ctx, verb, func(ctx context.Context, s *session) error {
+		there, err := s.Cloud.Servers(ctx, s.Site.Name)
 		if err != nil {
 			return err
 		}
-		if len(there) < len(o.Site.Servers()) {
-			return fmt.Errorf("site: %s: %d of %d servers are there; run up first", verb, len(there), len(o.Site.Servers()))
+		if len(there) < len(s.Site.Servers()) {
+			return fmt.Errorf("site: %s: %d of %d servers are there; run up first", verb, len(there), len(s.Site.Servers()))
 		}
-		l, err := o.launch(ctx, b, &r)
-		if err != nil {
+		if err := s.launch(ctx); err != nil {
 			return err
 		}
-		defer l.close()
-		r.URL = o.Site.Address(l.in.Servers[0]).URL()
-		return f(ctx, b, l, &r)
+		s.result.URL = s.Site.Address(s.with(site.RoleWeb)[0]).URL()
+		return f(ctx, s)
 	})
-	return r, err
 }
 
 // needsFirst tells whether the site's first release is to be made: none is current, or none has ever come up.
@@ -128,40 +121,40 @@ func needsFirst(ctx context.Context, store codedeploy.Store) (bool, error) {
 }
 
 // firstRelease packs the site's first release where it is to be made; else it is nil. Close it.
-func (o Operator) firstRelease(ctx context.Context, store codedeploy.Store) (*packed, error) {
-	if first, err := needsFirst(ctx, store); err != nil || !first {
+func (s *session) firstRelease(ctx context.Context) (*packed, error) {
+	if first, err := needsFirst(ctx, s.releases()); err != nil || !first {
 		return nil, err
 	}
-	p, err := o.pack(ctx)
+	p, err := s.pack(ctx)
 	return &p, err
 }
 
 // ensureRelease deploys the first release, if it was packed, or makes every server run the current one.
-func (o Operator) ensureRelease(ctx context.Context, b bucket, l *live, r *Result, first *packed) (err error) {
+func (s *session) ensureRelease(ctx context.Context, first *packed) (err error) {
 	if first != nil {
-		return o.deploy(ctx, b, l, r, *first)
+		return s.deploy(ctx, *first)
 	}
-	if r.Release, _, err = releaseStore(b).Current(ctx); err != nil {
+	if s.result.Release, _, err = s.releases().Current(ctx); err != nil {
 		return err
 	}
-	return o.rollout(ctx, b, l, r, "")
+	return s.rollout(ctx, "")
 }
 
-func (o Operator) deploy(ctx context.Context, b bucket, l *live, r *Result, p packed) error {
-	release, err := o.upload(ctx, b, p)
+func (s *session) deploy(ctx context.Context, p packed) error {
+	release, err := s.upload(ctx, p)
 	if err != nil {
 		return err
 	}
-	for _, server := range l.with(site.RoleApp) {
-		if err := o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbInstall, Release: release}); err != nil {
-			return errors.Join(o.stays(ctx, b, "install release "+release, server.Name, err), o.discard(ctx, b, l, release))
+	for _, server := range s.with(site.RoleApp) {
+		if err := s.do(ctx, s.hosts[server.Name], agent.Request{Verb: agent.VerbInstall, Release: release}); err != nil {
+			return errors.Join(s.stays(ctx, "install release "+release, server.Name, err), s.discard(ctx, release))
 		}
 	}
-	first := l.with(site.RoleApp)[0].Name
-	if err := o.do(ctx, l.hosts[first], agent.Request{Verb: agent.VerbMigrate, Release: release}); err != nil {
-		return errors.Join(o.stays(ctx, b, "migrate with release "+release, first, err), o.discard(ctx, b, l, release))
+	first := s.with(site.RoleApp)[0].Name
+	if err := s.do(ctx, s.hosts[first], agent.Request{Verb: agent.VerbMigrate, Release: release}); err != nil {
+		return errors.Join(s.stays(ctx, "migrate with release "+release, first, err), s.discard(ctx, release))
 	}
-	store := releaseStore(b)
+	store := s.releases()
 	before, etag, err := store.Current(ctx)
 	if err != nil {
 		return err
@@ -169,13 +162,13 @@ func (o Operator) deploy(ctx context.Context, b bucket, l *live, r *Result, p pa
 	if err := store.SetCurrent(ctx, release, etag); err != nil {
 		return err
 	}
-	r.Release = release
-	return o.rollout(ctx, b, l, r, before)
+	s.result.Release = release
+	return s.rollout(ctx, before)
 }
 
 // stays says that nothing has changed for visitors.
-func (o Operator) stays(ctx context.Context, b bucket, what, server string, err error) error {
-	current, _, _ := releaseStore(b).Current(ctx)
+func (s *session) stays(ctx context.Context, what, server string, err error) error {
+	current, _, _ := s.releases().Current(ctx)
 	if current == "" {
 		return fmt.Errorf("site: %s on %q: %w\nthe site has no release yet, and visitors see the page that says so; mend what the lines above name, then run up again", what, server, err)
 	}
@@ -213,36 +206,36 @@ func (o Operator) pack(ctx context.Context) (p packed, err error) {
 }
 
 // upload puts the packed source into the bucket as a release.
-func (o Operator) upload(ctx context.Context, b bucket, p packed) (name string, err error) {
+func (s *session) upload(ctx context.Context, p packed) (name string, err error) {
 	now := time.Now().UTC()
 	r := codedeploy.Release{
-		Name: now.Format("20060102150405"), By: o.name(), Source: o.Site.App.Source, Created: now,
+		Name: now.Format("20060102150405"), By: s.name(), Source: s.Site.App.Source, Created: now,
 		Revision: p.Revision, SHA256: p.SHA256, Size: p.Size,
 	}
-	return r.Name, o.step("", "upload release "+r.Name, func() error {
+	return r.Name, s.step("", "upload release "+r.Name, func() error {
 		if _, err := p.file.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		return releaseStore(b).Put(ctx, r, p.file)
+		return s.releases().Put(ctx, r, p.file)
 	})
 }
 
 // rollout makes every app server run the current release. Where it does not come up, the one that ran before is current
 // again; where that is not known or was never good, the last good one.
-func (o Operator) rollout(ctx context.Context, b bucket, l *live, r *Result, before string) error {
-	store := releaseStore(b)
-	failed := o.converge(ctx, l)
+func (s *session) rollout(ctx context.Context, before string) error {
+	store := s.releases()
+	failed := s.converge(ctx)
 	if failed == nil {
-		if err := store.MarkGood(ctx, r.Release); err != nil {
+		if err := store.MarkGood(ctx, s.result.Release); err != nil {
 			return err
 		}
 		gone, err := store.Prune(ctx, layout.KeepReleases)
-		return errors.Join(err, o.remove(ctx, l, gone))
+		return errors.Join(err, s.remove(ctx, gone))
 	}
 	back, err := goodBefore(ctx, store, before)
 	if errors.Is(err, codedeploy.ErrNoGood) {
 		return fmt.Errorf("%w\nno release of the site has ever come up, so there is none to go back to, and visitors see the page that says so; mend what the lines above name, then run up again (App.BootTimeout is %s)",
-			failed, o.Site.WithDefaults().App.BootTimeout)
+			failed, s.Site.WithDefaults().App.BootTimeout)
 	}
 	if err != nil || ctx.Err() != nil {
 		return errors.Join(failed, err)
@@ -252,16 +245,16 @@ func (o Operator) rollout(ctx context.Context, b bucket, l *live, r *Result, bef
 		err = store.SetCurrent(ctx, back, etag)
 	}
 	if err == nil {
-		err = o.converge(ctx, l)
+		err = s.converge(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nand going back to release %s failed: %w", failed, back, err)
 	}
-	bad := r.Release
-	r.Release = back
+	bad := s.result.Release
+	s.result.Release = back
 	failed = fmt.Errorf("%w\nrelease %s was taken back: the site runs %s, as before", failed, bad, back)
 	if before != "" { // else it ran well once, and may again
-		failed = errors.Join(failed, o.discard(ctx, b, l, bad))
+		failed = errors.Join(failed, s.discard(ctx, bad))
 	}
 	return failed
 }
@@ -276,18 +269,18 @@ func goodBefore(ctx context.Context, store codedeploy.Store, before string) (str
 }
 
 // discard removes a release that does not come up: nothing, Capistrano's own rollback included, is to go back to it.
-func (o Operator) discard(ctx context.Context, b bucket, l *live, release string) error {
-	return errors.Join(releaseStore(b).Remove(ctx, release), o.remove(ctx, l, []string{release}))
+func (s *session) discard(ctx context.Context, release string) error {
+	return errors.Join(s.releases().Remove(ctx, release), s.remove(ctx, []string{release}))
 }
 
 // remove takes releases from every app server.
-func (o Operator) remove(ctx context.Context, l *live, releases []string) error {
+func (s *session) remove(ctx context.Context, releases []string) error {
 	if len(releases) == 0 {
 		return nil
 	}
 	var errs []error
-	for _, server := range l.with(site.RoleApp) {
-		if err := o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbRemove, Releases: releases}); err != nil {
+	for _, server := range s.with(site.RoleApp) {
+		if err := s.do(ctx, s.hosts[server.Name], agent.Request{Verb: agent.VerbRemove, Releases: releases}); err != nil {
 			errs = append(errs, fmt.Errorf("site: remove releases from %q: %w", server.Name, err))
 		}
 	}
@@ -295,9 +288,9 @@ func (o Operator) remove(ctx context.Context, l *live, releases []string) error 
 }
 
 // converge lets each app server run the current release, one server after the other.
-func (o Operator) converge(ctx context.Context, l *live) error {
-	for _, server := range l.with(site.RoleApp) {
-		if err := o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbConverge}); err != nil {
+func (s *session) converge(ctx context.Context) error {
+	for _, server := range s.with(site.RoleApp) {
+		if err := s.do(ctx, s.hosts[server.Name], agent.Request{Verb: agent.VerbConverge}); err != nil {
 			return fmt.Errorf("site: release on %q: %w", server.Name, err)
 		}
 	}

@@ -38,13 +38,13 @@ func (o Operator) Down(ctx context.Context, opts DownOptions) error {
 		return err
 	}
 	if len(there) > 0 {
-		err = o.locked(ctx, "down", func(ctx context.Context, b bucket) error {
+		_, err = o.locked(ctx, "down", func(ctx context.Context, s *session) error {
 			if !opts.DeleteData && !opts.SkipBackup {
-				if err := o.keep(ctx, b, there, opts.LoseFiles); err != nil {
+				if err := s.keep(ctx, there, opts.LoseFiles); err != nil {
 					return err
 				}
 			}
-			return o.terminate(ctx, there)
+			return s.terminate(ctx, there)
 		})
 	}
 	if err != nil {
@@ -58,45 +58,43 @@ func (o Operator) Down(ctx context.Context, opts DownOptions) error {
 }
 
 // keep brings what the servers alone have to safety, or refuses.
-func (o Operator) keep(ctx context.Context, b bucket, there []ec2x.Server, loseFiles bool) error {
-	sec, _, err := loadSecrets(ctx, b.s3, b.Bucket)
+func (s *session) keep(ctx context.Context, there []ec2x.Server, loseFiles bool) error {
+	sec, _, err := s.secrets(ctx)
 	if err != nil {
 		return err
 	}
-	l, err := o.attach(ctx, there, sec, b)
-	if err != nil {
+	if err := s.attach(ctx, there, sec); err != nil {
 		return fmt.Errorf("%w\nnothing was removed; a server that does not answer any more is given up with SkipBackup (-skip-backup)", err)
 	}
-	defer l.close()
 	if !loseFiles {
-		if err := o.holdsNoFiles(ctx, l); err != nil {
+		if err := s.holdsNoFiles(ctx); err != nil {
 			return err
 		}
 	}
-	if err := o.refresh(ctx, l, &Result{}); err != nil {
+	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	if err := o.lastBackup(ctx, l); err != nil {
+	if err := s.lastBackup(ctx); err != nil {
 		return fmt.Errorf("%w; a server without a usable database is given up with SkipBackup (-skip-backup)", err)
 	}
 	return nil
 }
 
 // holdsNoFiles refuses with ErrFilesWouldBeLost where a server has files that no backup has.
-func (o Operator) holdsNoFiles(ctx context.Context, l *live) error {
-	dirs := o.Site.NotBackedUp()
+func (s *session) holdsNoFiles(ctx context.Context) error {
+	dirs := s.Site.NotBackedUp()
 	if len(dirs) == 0 {
 		return nil
 	}
-	shared := path.Join(o.Site.Root(), "shared")
+	shared := path.Join(s.Site.Root(), "shared")
 	script := "for d in"
 	for _, dir := range dirs {
 		script += " " + sshx.Quote(path.Join(shared, dir))
 	}
 	script += "; do [ ! -d \"$d\" ] || find \"$d\" -type f; done"
-	for _, server := range l.with(site.RoleApp) {
+	for _, server := range s.with(site.RoleApp) {
 		var out bytes.Buffer
-		if err := l.hosts[server.Name].Run(ctx, sshx.Script{Text: script, Root: true, Stdout: &out}); err != nil {
+		if err := s.hosts[server.Name].Run(ctx, sshx.Script{Text: script, Root: true, Stdout: &out}); err != nil {
 			return fmt.Errorf("site: down: look for files on %q: %w", server.Name, err)
 		}
 		if n := strings.Count(out.String(), "\n"); n > 0 {

@@ -74,7 +74,7 @@ type bucket struct {
 	s3 *s3.Client
 }
 
-func (o Operator) bucket(ctx context.Context) (bucket, error) {
+func (o Operator) storage(ctx context.Context) (bucket, error) {
 	st, err := o.Cloud.Storage(ctx, o.Site.Name)
 	if err != nil {
 		return bucket{}, fmt.Errorf("site: storage of %q: %w", o.Site.Name, err)
@@ -82,34 +82,32 @@ func (o Operator) bucket(ctx context.Context) (bucket, error) {
 	return bucket{st, st.Client()}, nil
 }
 
-// storage is the site's bucket with the secrets that lie in it. Found is false where there are none yet.
-func (o Operator) storage(ctx context.Context) (b bucket, sec site.Secrets, found bool, err error) {
-	if b, err = o.bucket(ctx); err != nil {
-		return b, sec, false, err
+// locked runs f with the site's lease held.
+func (o Operator) locked(ctx context.Context, verb string, f func(context.Context, *session) error) (Result, error) {
+	if err := o.Site.Validate(); err != nil {
+		return Result{}, err
 	}
-	sec, found, err = loadSecrets(ctx, b.s3, b.Bucket)
-	return b, sec, found, err
+	s, err := o.open(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer s.close()
+	err = s.lock(ctx, verb, func(ctx context.Context) error { return f(ctx, s) })
+	return s.result, err
 }
 
-// locked runs f with the site's lease held, and with a context that ends when the lease is lost.
-func (o Operator) locked(ctx context.Context, verb string, f func(ctx context.Context, b bucket) error) error {
-	if err := o.Site.Validate(); err != nil {
-		return err
-	}
-	b, err := o.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	held, err := lease.Acquire(ctx, lease.Bucket{S3: b.s3, Name: b.Bucket, Key: "private/lock.json"}, lease.Options{
-		Owner: o.name(), Purpose: verb, Wait: o.LockWait, Log: o.Log,
+// lock runs f with the site's lease held, and with a context that ends when the lease is lost.
+func (s *session) lock(ctx context.Context, verb string, f func(context.Context) error) error {
+	held, err := lease.Acquire(ctx, lease.Bucket{S3: s.bucket.s3, Name: s.bucket.Bucket, Key: "private/lock.json"}, lease.Options{
+		Owner: s.name(), Purpose: verb, Wait: s.LockWait, Log: s.Log,
 		Waiting: func(r lease.Record) {
-			o.emit(site.Event{Time: time.Now(), Step: fmt.Sprintf("wait for %s (%s)", r.Owner, r.Purpose), State: site.StepStarted})
+			s.emit(site.Event{Time: time.Now(), Step: fmt.Sprintf("wait for %s (%s)", r.Owner, r.Purpose), State: site.StepStarted})
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("site: %s %q: %w", verb, o.Site.Name, err)
+		return fmt.Errorf("site: %s %q: %w", verb, s.Site.Name, err)
 	}
-	err = f(held.Context(), b)
+	err = f(held.Context())
 	if cause := context.Cause(held.Context()); err != nil && errors.Is(cause, lease.ErrLost) {
 		err = fmt.Errorf("%w (%w)", err, cause)
 	}
@@ -118,7 +116,11 @@ func (o Operator) locked(ctx context.Context, verb string, f func(ctx context.Co
 
 // Host connects to a running server of the site. Close it.
 func (o Operator) Host(ctx context.Context, server string) (*sshx.Client, error) {
-	_, sec, found, err := o.storage(ctx)
+	s, err := o.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sec, found, err := s.secrets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +128,7 @@ func (o Operator) Host(ctx context.Context, server string) (*sshx.Client, error)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(servers, func(s ec2x.Server) bool { return s.Name == server })
+	i := slices.IndexFunc(servers, func(v ec2x.Server) bool { return v.Name == server })
 	if i < 0 || !found {
 		return nil, fmt.Errorf("site: server %q: %w", server, site.ErrUnknownServer)
 	}

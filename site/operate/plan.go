@@ -104,7 +104,12 @@ func (o Operator) plan(ctx context.Context) (Plan, error) {
 
 // planLive adds what differs on the servers that are there.
 func (o Operator) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Plan, error) {
-	b, sec, found, err := o.storage(ctx)
+	s, err := o.open(ctx)
+	if err != nil {
+		return p, err
+	}
+	defer s.close()
+	sec, found, err := s.secrets(ctx)
 	if err != nil {
 		return p, err
 	}
@@ -114,19 +119,17 @@ func (o Operator) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Pl
 	if err := o.useCertificate(&sec); err != nil {
 		return p, err
 	}
-	first, err := needsFirst(ctx, releaseStore(b))
+	first, err := needsFirst(ctx, s.releases())
 	if err != nil {
 		return p, err
 	}
 	if first {
 		p.Deploy = o.Site.App.Source
 	}
-	l, err := o.attach(ctx, there, sec, b)
-	if err != nil {
+	if err := s.attach(ctx, there, sec); err != nil {
 		return p, err
 	}
-	defer l.close()
-	targets, err := o.targets(ctx, l)
+	targets, err := s.targets(ctx)
 	if err != nil {
 		return p, err
 	}

@@ -14,13 +14,13 @@ import (
 
 // refresh brings the agents up to date: a verb runs what the operator's program says, not what the last Up left.
 // Where nothing differs it costs a look at each server.
-func (o Operator) refresh(ctx context.Context, l *live, r *Result) error {
-	targets, err := o.agentTargets(ctx, l)
+func (s *session) refresh(ctx context.Context) error {
+	targets, err := s.agentTargets(ctx)
 	if err != nil {
 		return err
 	}
-	results, err := provision.Run(ctx, targets, provision.Options{Events: o.changeEvent})
-	r.count(results)
+	results, err := provision.Run(ctx, targets, provision.Options{Events: s.changeEvent})
+	s.result.count(results)
 	if err != nil {
 		return fmt.Errorf("site: bring the agent up to date: %w", err)
 	}
@@ -28,22 +28,22 @@ func (o Operator) refresh(ctx context.Context, l *live, r *Result) error {
 }
 
 // agentTargets are the hosts with the state of their agents alone.
-func (o Operator) agentTargets(ctx context.Context, l *live) ([]provision.Target, error) {
+func (s *session) agentTargets(ctx context.Context) ([]provision.Target, error) {
 	var all []provision.Target
-	for _, server := range l.in.Servers {
-		in, err := o.inputs(ctx, l, server)
+	for _, server := range s.in.Servers {
+		in, err := s.inputs(ctx, server)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, provision.Target{Name: server.Name, Host: l.hosts[server.Name], State: o.Site.AgentState(server, in)})
+		all = append(all, provision.Target{Name: server.Name, Host: s.hosts[server.Name], State: s.Site.AgentState(server, in)})
 	}
 	return all, nil
 }
 
 // inputs are the live site's for one server, with its agent.
-func (o Operator) inputs(ctx context.Context, l *live, server ec2x.Server) (site.Inputs, error) {
-	agent, err := o.program(ctx, server.Arch)
-	in := l.in
+func (s *session) inputs(ctx context.Context, server ec2x.Server) (site.Inputs, error) {
+	agent, err := s.program(ctx, server.Arch)
+	in := s.in
 	in.Agent = agent
 	return in, err
 }
@@ -56,8 +56,8 @@ func (o Operator) changeEvent(e provision.Event) {
 }
 
 // pending are the changes that Up would make besides, in words: a verb that brings code leaves them alone and says so.
-func (o Operator) pending(ctx context.Context, l *live) ([]string, error) {
-	targets, err := o.targets(ctx, l)
+func (s *session) pending(ctx context.Context) ([]string, error) {
+	targets, err := s.targets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (o Operator) pending(ctx context.Context, l *live) ([]string, error) {
 		}
 	}
 	if len(all) > 0 {
-		o.emit(site.Event{Time: time.Now(), Step: "warning: " + pendingText(all), State: site.StepProgress})
+		s.emit(site.Event{Time: time.Now(), Step: "warning: " + pendingText(all), State: site.StepProgress})
 	}
 	return all, err
 }
@@ -85,13 +85,17 @@ func pendingText(all []string) string {
 	return fmt.Sprintf("the servers differ from the site's value, which only up applies; run up (%s%s)", strings.Join(all[:min(shown, len(all))], ", "), rest)
 }
 
-// refreshed connects to the site's servers with a role and brings their agents up to date; the lease is taken only
-// where one differs. Close what it returns.
-func (o Operator) refreshed(ctx context.Context, role, verb string) (*live, error) {
+// refreshed is a session on the site's servers with a role, whose agents are up to date; the lease is taken only where
+// one differs. Close it.
+func (o Operator) refreshed(ctx context.Context, role, verb string) (*session, error) {
 	if err := o.Site.Validate(); err != nil {
 		return nil, err
 	}
-	b, sec, found, err := o.storage(ctx)
+	s, err := o.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sec, found, err := s.secrets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -99,23 +103,22 @@ func (o Operator) refreshed(ctx context.Context, role, verb string) (*live, erro
 	if err != nil {
 		return nil, err
 	}
-	servers = slices.DeleteFunc(servers, func(s ec2x.Server) bool { return !slices.Contains(s.Roles, role) })
+	servers = serversWith(servers, role)
 	if len(servers) == 0 || !found {
 		return nil, fmt.Errorf("site: %s: server with role %q: %w; run up", verb, role, site.ErrUnknownServer)
 	}
-	l, err := o.attach(ctx, servers, sec, b)
-	if err != nil {
+	if err := s.attach(ctx, servers, sec); err != nil {
 		return nil, err
 	}
-	if err := o.refreshLocked(ctx, l, verb); err != nil {
-		l.close()
+	if err := s.refreshLocked(ctx, verb); err != nil {
+		s.close()
 		return nil, err
 	}
-	return l, nil
+	return s, nil
 }
 
-func (o Operator) refreshLocked(ctx context.Context, l *live, verb string) error {
-	targets, err := o.agentTargets(ctx, l)
+func (s *session) refreshLocked(ctx context.Context, verb string) error {
+	targets, err := s.agentTargets(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,5 +126,5 @@ func (o Operator) refreshLocked(ctx context.Context, l *live, verb string) error
 	if err != nil || !slices.ContainsFunc(results, func(r provision.Result) bool { return !r.Plan.Empty() }) {
 		return err
 	}
-	return o.locked(ctx, verb, func(ctx context.Context, _ bucket) error { return o.refresh(ctx, l, &Result{}) })
+	return s.lock(ctx, verb, s.refresh)
 }

@@ -32,42 +32,41 @@ type Restored struct {
 // running and whose backup is refused runs on with the data that it had.
 func (o Operator) Restore(ctx context.Context, which s3backup.Select, replace bool) (Restored, error) {
 	var r Restored
-	err := o.locked(ctx, "restore", func(ctx context.Context, b bucket) error {
-		entry, err := o.findBackup(ctx, b, which)
+	result, err := o.locked(ctx, "restore", func(ctx context.Context, s *session) error {
+		entry, err := s.findBackup(ctx, which)
 		if err != nil {
 			return err
 		}
-		first, err := o.firstRelease(ctx, releaseStore(b))
+		first, err := s.firstRelease(ctx)
 		if err != nil {
 			return err
 		}
 		if first != nil {
 			defer first.close()
 		}
-		l, err := o.launch(ctx, b, &r.Result)
+		if err := s.launch(ctx); err != nil {
+			return err
+		}
+		if err := s.provision(ctx); err != nil {
+			return err
+		}
+		allowed, err := s.allowed(ctx, replace)
 		if err != nil {
 			return err
 		}
-		defer l.close()
-		if err := o.provision(ctx, l, &r.Result); err != nil {
+		if err := s.restoreData(ctx, entry.ID, allowed, &r); err != nil {
 			return err
 		}
-		allowed, err := o.allowed(ctx, l, replace)
-		if err != nil {
-			return err
-		}
-		if err := o.restoreData(ctx, l, entry.ID, allowed, &r); err != nil {
-			return err
-		}
-		return o.serve(ctx, b, l, &r.Result, first)
+		return s.serve(ctx, first)
 	})
+	r.Result = result
 	return r, err
 }
 
 // allowed refuses to replace data that nobody allowed to be replaced, before the site is stopped for it. Where an earlier
 // restore did not come to its end, that one was allowed to, and nobody has written since.
-func (o Operator) allowed(ctx context.Context, l *live, replace bool) (bool, error) {
-	data, err := ask[agent.Data](ctx, o, l.hosts[l.with(site.RoleDB)[0].Name], agent.Request{Verb: agent.VerbData})
+func (s *session) allowed(ctx context.Context, replace bool) (bool, error) {
+	data, err := ask[agent.Data](ctx, s.Operator, s.hosts[s.with(site.RoleDB)[0].Name], agent.Request{Verb: agent.VerbData})
 	if err != nil {
 		return false, err
 	}
@@ -78,8 +77,8 @@ func (o Operator) allowed(ctx context.Context, l *live, replace bool) (bool, err
 	return replace, nil
 }
 
-func (o Operator) findBackup(ctx context.Context, b bucket, which s3backup.Select) (s3backup.Entry, error) {
-	store, err := o.backupStore(ctx, b)
+func (s *session) findBackup(ctx context.Context, which s3backup.Select) (s3backup.Entry, error) {
+	store, err := s.backupStore(ctx)
 	if err != nil {
 		return s3backup.Entry{}, err
 	}
@@ -89,8 +88,8 @@ func (o Operator) findBackup(ctx context.Context, b bucket, which s3backup.Selec
 // restoreLost restores the newest backup into a database that has no table, which is what is left of a site whose
 // server is gone. Without any backup there is nothing to do. It reports whether the site is to be served anew: also
 // where an earlier run has brought the data and no more.
-func (o Operator) restoreLost(ctx context.Context, b bucket, l *live, r *Restored) (bool, error) {
-	data, err := ask[agent.Data](ctx, o, l.hosts[l.with(site.RoleDB)[0].Name], agent.Request{Verb: agent.VerbData})
+func (s *session) restoreLost(ctx context.Context, r *Restored) (bool, error) {
+	data, err := ask[agent.Data](ctx, s.Operator, s.hosts[s.with(site.RoleDB)[0].Name], agent.Request{Verb: agent.VerbData})
 	if err != nil {
 		return false, err
 	}
@@ -100,7 +99,7 @@ func (o Operator) restoreLost(ctx context.Context, b bucket, l *live, r *Restore
 	if !data.Empty {
 		return data.Restoring, nil
 	}
-	store, err := o.backupStore(ctx, b)
+	store, err := s.backupStore(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -115,17 +114,17 @@ func (o Operator) restoreLost(ctx context.Context, b bucket, l *live, r *Restore
 	if err != nil {
 		return false, err
 	}
-	return true, o.restoreData(ctx, l, entry.ID, false, r)
+	return true, s.restoreData(ctx, entry.ID, false, r)
 }
 
 // restoreData puts a backup into the database while the site is in maintenance and its processes are stopped.
-func (o Operator) restoreData(ctx context.Context, l *live, id string, replace bool, r *Restored) error {
-	database := l.with(site.RoleDB)[0].Name
-	fresh := slices.Contains(r.Launched, database)
-	if err := o.pause(ctx, l); err != nil {
+func (s *session) restoreData(ctx context.Context, id string, replace bool, r *Restored) error {
+	database := s.with(site.RoleDB)[0].Name
+	fresh := slices.Contains(s.result.Launched, database)
+	if err := s.pause(ctx); err != nil {
 		return err
 	}
-	done, err := ask[s3backup.Restored](ctx, o, l.hosts[database], agent.Request{Verb: agent.VerbRestore, Backup: id, Replace: replace})
+	done, err := ask[s3backup.Restored](ctx, s.Operator, s.hosts[database], agent.Request{Verb: agent.VerbRestore, Backup: id, Replace: replace})
 	if err == nil {
 		r.Backup, r.Taken, r.Rows, r.Took = done.Backup.ID, done.Backup.Started, done.Rows, done.Took
 		return nil
@@ -137,59 +136,59 @@ func (o Operator) restoreData(ctx context.Context, l *live, id string, replace b
 	// ctx may be what ended the restore; the site gets a chance to come back.
 	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
-	if resumeErr := o.resume(again, l); resumeErr != nil {
+	if resumeErr := s.resume(again); resumeErr != nil {
 		return fmt.Errorf("%w\nthe site is in maintenance with the data it had: %w", err, resumeErr)
 	}
 	return fmt.Errorf("%w\nthe site runs with the data it had", err)
 }
 
 // lastBackup brings all of the data into the bucket before the servers end. Nobody writes meanwhile.
-func (o Operator) lastBackup(ctx context.Context, l *live) error {
-	if err := o.pause(ctx, l); err != nil {
+func (s *session) lastBackup(ctx context.Context) error {
+	if err := s.pause(ctx); err != nil {
 		return err
 	}
 	var err error
-	for _, server := range l.with(site.RoleDB) {
-		err = errors.Join(err, o.do(ctx, l.hosts[server.Name], agent.Request{Verb: agent.VerbBackup, Shrink: true}))
+	for _, server := range s.with(site.RoleDB) {
+		err = errors.Join(err, s.do(ctx, s.hosts[server.Name], agent.Request{Verb: agent.VerbBackup, Shrink: true}))
 	}
 	if err == nil {
 		return nil
 	}
 	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
-	return fmt.Errorf("site: last backup: %w\nnothing was removed", errors.Join(err, o.resume(again, l)))
+	return fmt.Errorf("site: last backup: %w\nnothing was removed", errors.Join(err, s.resume(again)))
 }
 
 // pause shows visitors the maintenance page and stops the application's processes, so that nothing is written.
-func (o Operator) pause(ctx context.Context, l *live) error {
-	if err := o.setMaintenance(ctx, l, true); err != nil {
+func (s *session) pause(ctx context.Context) error {
+	if err := s.setMaintenance(ctx, true); err != nil {
 		return err
 	}
-	if err := o.onEach(ctx, l.with(site.RoleDB), l, "touch "+layout.Restoring); err != nil {
+	if err := s.onEach(ctx, s.with(site.RoleDB), "touch "+layout.Restoring); err != nil {
 		return err
 	}
-	return o.onEach(ctx, l.with(site.RoleApp), l, "systemctl stop 'app@*.service'")
+	return s.onEach(ctx, s.with(site.RoleApp), "systemctl stop 'app@*.service'")
 }
 
 // resume starts the current release and takes the maintenance page away.
-func (o Operator) resume(ctx context.Context, l *live) error {
-	if err := o.converge(ctx, l); err != nil {
+func (s *session) resume(ctx context.Context) error {
+	if err := s.converge(ctx); err != nil {
 		return err
 	}
-	return o.end(ctx, l)
+	return s.end(ctx)
 }
 
 // end says that a restore is over.
-func (o Operator) end(ctx context.Context, l *live) error {
-	if err := o.setMaintenance(ctx, l, false); err != nil {
+func (s *session) end(ctx context.Context) error {
+	if err := s.setMaintenance(ctx, false); err != nil {
 		return err
 	}
-	return o.onEach(ctx, l.with(site.RoleDB), l, "rm -f "+layout.Restoring)
+	return s.onEach(ctx, s.with(site.RoleDB), "rm -f "+layout.Restoring)
 }
 
-func (o Operator) onEach(ctx context.Context, servers []ec2x.Server, l *live, script string) error {
+func (s *session) onEach(ctx context.Context, servers []ec2x.Server, script string) error {
 	for _, server := range servers {
-		if err := l.hosts[server.Name].Run(ctx, sshx.Script{Text: script, Root: true}); err != nil {
+		if err := s.hosts[server.Name].Run(ctx, sshx.Script{Text: script, Root: true}); err != nil {
 			return fmt.Errorf("site: %s on %q: %w", script, server.Name, err)
 		}
 	}
@@ -198,29 +197,27 @@ func (o Operator) onEach(ctx context.Context, servers []ec2x.Server, l *live, sc
 
 // serve makes the restored site answer: the current release with its migrations, for the data may be older than it,
 // or a first one.
-func (o Operator) serve(ctx context.Context, b bucket, l *live, r *Result, first *packed) error {
-	if err := o.migrateCurrent(ctx, b, l); err != nil {
+func (s *session) serve(ctx context.Context, first *packed) error {
+	if err := s.migrateCurrent(ctx); err != nil {
 		return fmt.Errorf("%w\nthe data is in, the site is in maintenance; run backup restore or deploy again, then maintenance off", err)
 	}
-	if err := o.ensureRelease(ctx, b, l, r, first); err != nil {
+	if err := s.ensureRelease(ctx, first); err != nil {
 		return fmt.Errorf("%w\nthe data is in, the site is in maintenance; run deploy, then maintenance off", err)
 	}
-	if err := o.end(ctx, l); err != nil {
+	if err := s.end(ctx); err != nil {
 		return err
 	}
-	front := l.in.Servers[0]
-	r.URL = o.Site.Address(front).URL()
-	return o.step("", "answer at "+r.URL, func() error { return o.awaitAnswer(ctx, front) })
+	return s.awaitFront(ctx)
 }
 
-func (o Operator) migrateCurrent(ctx context.Context, b bucket, l *live) error {
-	current, _, err := releaseStore(b).Current(ctx)
+func (s *session) migrateCurrent(ctx context.Context) error {
+	current, _, err := s.releases().Current(ctx)
 	if err != nil || current == "" {
 		return err
 	}
-	first := l.with(site.RoleApp)[0].Name
+	first := s.with(site.RoleApp)[0].Name
 	for _, verb := range []agent.Verb{agent.VerbInstall, agent.VerbMigrate} {
-		if err := o.do(ctx, l.hosts[first], agent.Request{Verb: verb, Release: current}); err != nil {
+		if err := s.do(ctx, s.hosts[first], agent.Request{Verb: verb, Release: current}); err != nil {
 			return fmt.Errorf("site: %s release %s on %q: %w", verb, current, first, err)
 		}
 	}

@@ -67,14 +67,18 @@ func (o Operator) observe(ctx context.Context) (Status, error) {
 		st.Answer = "there are no servers; run up"
 		return st, nil
 	}
-	b, sec, _, err := o.storage(ctx)
+	s, err := o.open(ctx)
 	if err != nil {
 		return st, err
 	}
-	if st.Release, _, err = releaseStore(b).Current(ctx); err != nil {
+	sec, _, err := s.secrets(ctx)
+	if err != nil {
 		return st, err
 	}
-	if st.Backups, err = o.backupStatus(ctx, b, sec); err != nil {
+	if st.Release, _, err = s.releases().Current(ctx); err != nil {
+		return st, err
+	}
+	if st.Backups, err = s.backupStatus(ctx, sec); err != nil {
 		return st, err
 	}
 	reports := make([]ServerStatus, len(there))
@@ -82,17 +86,27 @@ func (o Operator) observe(ctx context.Context) (Status, error) {
 	for i, server := range there {
 		wg.Go(func() { reports[i] = o.look(ctx, server, sec) })
 	}
-	st.URL, st.Answer = o.Site.Address(there[0]).URL(), "ok"
-	if err := o.answers(ctx, there[0]); err != nil {
-		st.Answer = err.Error()
-	}
-	if front, _, err := o.get(ctx, there[0], ""); err == nil {
-		st.Front = front
-	}
+	st.visit(ctx, o, serversWith(there, site.RoleWeb))
 	wg.Wait()
 	st.Servers = append(st.Servers, reports...)
 	slices.SortFunc(st.Servers, func(a, b ServerStatus) int { return strings.Compare(a.Name, b.Name) })
 	return st, nil
+}
+
+// visit asks the front ends as a visitor would. The first that does not serve is the site's answer.
+func (st *Status) visit(ctx context.Context, o Operator, fronts []ec2x.Server) {
+	st.Answer = "there is no front end; run up"
+	for _, front := range fronts {
+		st.URL, st.Answer, st.Front = o.Site.Address(front).URL(), "ok", ""
+		err := o.answers(ctx, front)
+		if status, _, getErr := o.get(ctx, front, ""); getErr == nil {
+			st.Front = status
+		}
+		if err != nil {
+			st.Answer = err.Error()
+			return
+		}
+	}
 }
 
 func (o Operator) look(ctx context.Context, server ec2x.Server, sec site.Secrets) ServerStatus {
@@ -130,17 +144,17 @@ func agentTrouble(err error) string {
 
 // SetMaintenance switches the maintenance page on or off. Visitors get 503 meanwhile; the health path is answered still.
 func (o Operator) SetMaintenance(ctx context.Context, on bool) error {
-	_, err := o.change(ctx, "maintenance", func(ctx context.Context, _ bucket, l *live, _ *Result) error {
-		return o.setMaintenance(ctx, l, on)
+	_, err := o.change(ctx, "maintenance", func(ctx context.Context, s *session) error {
+		return s.setMaintenance(ctx, on)
 	})
 	return err
 }
 
-func (o Operator) setMaintenance(ctx context.Context, l *live, on bool) error {
+func (s *session) setMaintenance(ctx context.Context, on bool) error {
 	flag := sshx.Quote(layout.Maintenance)
 	script := "rm -f " + flag
 	if on {
 		script = "touch " + flag
 	}
-	return o.onEach(ctx, l.with(site.RoleWeb), l, script)
+	return s.onEach(ctx, s.with(site.RoleWeb), script)
 }

@@ -2,11 +2,8 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x"
@@ -45,94 +42,66 @@ func (r *Result) count(results []provision.Result) {
 // brought by Deploy. An empty database gets the newest backup, if there is one: so Up brings back a site whose server is
 // gone. It may be killed at any moment: the next Up goes on.
 func (o Operator) Up(ctx context.Context) (Result, error) {
-	var r Result
-	err := o.locked(ctx, "up", func(ctx context.Context, b bucket) error {
-		first, err := o.firstRelease(ctx, releaseStore(b)) // what cannot be packed fails before anything is launched
+	return o.locked(ctx, "up", func(ctx context.Context, s *session) error {
+		first, err := s.firstRelease(ctx) // what cannot be packed fails before anything is launched
 		if err != nil {
 			return err
 		}
 		if first != nil {
 			defer first.close()
 		}
-		live, err := o.launch(ctx, b, &r)
+		if err := s.launch(ctx); err != nil {
+			return err
+		}
+		if err := s.provision(ctx); err != nil {
+			return err
+		}
+		data := Restored{}
+		anew, err := s.restoreLost(ctx, &data)
 		if err != nil {
 			return err
 		}
-		defer live.close()
-		if err := o.provision(ctx, live, &r); err != nil {
+		if s.result.Restored = data.Backup; anew {
+			return s.serve(ctx, first)
+		}
+		if err := s.ensureRelease(ctx, first); err != nil {
 			return err
 		}
-		data := Restored{Result: r}
-		anew, err := o.restoreLost(ctx, b, live, &data)
-		if err != nil {
-			return err
-		}
-		if r.Restored = data.Backup; anew {
-			return o.serve(ctx, b, live, &r, first)
-		}
-		if err := o.ensureRelease(ctx, b, live, &r, first); err != nil {
-			return err
-		}
-		r.URL = o.Site.Address(live.in.Servers[0]).URL()
-		return o.step("", "answer at "+r.URL, func() error { return o.awaitAnswer(ctx, live.in.Servers[0]) })
+		return s.awaitFront(ctx)
 	})
-	return r, err
-}
-
-// live is a running site: its servers, with a connection to each.
-type live struct {
-	in    site.Inputs
-	hosts map[string]*sshx.Client
-}
-
-func (l *live) close() {
-	for _, name := range slices.Sorted(maps.Keys(l.hosts)) {
-		_ = l.hosts[name].Close()
-	}
-}
-
-// with returns the hosts that have a role, in the order of their names.
-func (l *live) with(role string) []ec2x.Server {
-	return slices.DeleteFunc(slices.Clone(l.in.Servers), func(s ec2x.Server) bool { return !slices.Contains(s.Roles, role) })
 }
 
 // launch brings up the servers that are missing and connects to all.
-func (o Operator) launch(ctx context.Context, b bucket, r *Result) (*live, error) {
-	sec, err := ensureSecrets(ctx, b.s3, b.Bucket, o.Site)
+func (s *session) launch(ctx context.Context) error {
+	sec, err := ensureSecrets(ctx, s.bucket.s3, s.bucket.Bucket, s.Site)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := o.useCertificate(&sec); err != nil {
-		return nil, err
+	if err := s.useCertificate(&sec); err != nil {
+		return err
 	}
-	there, err := o.Cloud.Servers(ctx, o.Site.Name)
+	there, err := s.Cloud.Servers(ctx, s.Site.Name)
 	if err != nil {
-		return nil, fmt.Errorf("site: list servers of %q: %w", o.Site.Name, err)
+		return fmt.Errorf("site: list servers of %q: %w", s.Site.Name, err)
 	}
-	l := &live{in: site.Inputs{Secrets: sec, Storage: b.Storage}, hosts: map[string]*sshx.Client{}}
-	for _, want := range o.Site.Servers() {
-		i := slices.IndexFunc(there, func(s ec2x.Server) bool { return s.Name == want.Name && s.State == ec2x.Running })
+	var servers []ec2x.Server
+	for _, want := range s.Site.Servers() {
+		i := slices.IndexFunc(there, func(v ec2x.Server) bool { return v.Name == want.Name && v.State == ec2x.Running })
 		if i >= 0 {
-			l.in.Servers = append(l.in.Servers, there[i])
+			servers = append(servers, there[i])
 			continue
 		}
-		err := o.step(want.Name, "launch", func() error {
-			server, err := o.Cloud.Launch(ctx, o.spec(want, sec))
-			l.in.Servers = append(l.in.Servers, server)
+		err := s.step(want.Name, "launch", func() error {
+			server, err := s.Cloud.Launch(ctx, s.spec(want, sec))
+			servers = append(servers, server)
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("site: launch %q: %w", want.Name, err)
+			return fmt.Errorf("site: launch %q: %w", want.Name, err)
 		}
-		r.Launched = append(r.Launched, want.Name)
+		s.result.Launched = append(s.result.Launched, want.Name)
 	}
-	return l, o.connect(ctx, l)
-}
-
-// attach connects to servers that are there.
-func (o Operator) attach(ctx context.Context, servers []ec2x.Server, sec site.Secrets, b bucket) (*live, error) {
-	l := &live{in: site.Inputs{Servers: servers, Secrets: sec, Storage: b.Storage}, hosts: map[string]*sshx.Client{}}
-	return l, o.connect(ctx, l)
+	return s.attach(ctx, servers, sec)
 }
 
 func (o Operator) spec(want site.Server, sec site.Secrets) ec2x.Spec {
@@ -143,68 +112,35 @@ func (o Operator) spec(want site.Server, sec site.Secrets) ec2x.Spec {
 	}
 }
 
-// connect dials every server at once; all failures are reported, in the order of the servers.
-func (o Operator) connect(ctx context.Context, l *live) error {
-	errs := make([]error, len(l.in.Servers))
-	clients := make([]*sshx.Client, len(l.in.Servers))
-	var wg sync.WaitGroup
-	for i, server := range l.in.Servers {
-		wg.Go(func() {
-			errs[i] = o.step(server.Name, "connect", func() (err error) {
-				clients[i], err = dial(ctx, server, l.in.Secrets)
-				return err
-			})
-		})
-	}
-	wg.Wait()
-	for i, c := range clients {
-		if c != nil {
-			l.hosts[l.in.Servers[i].Name] = c
-		}
-	}
-	err := errors.Join(errs...)
-	if err != nil {
-		l.close()
-	}
-	return err
-}
-
-// dial reaches a server with the operators' key, checks its host key, and waits while it boots.
-func dial(ctx context.Context, s ec2x.Server, sec site.Secrets) (*sshx.Client, error) {
-	return sshx.Dial(ctx, sshx.Target{
-		Name: s.Name, Addr: s.SSH.String(), User: s.User, Key: string(sec.OperatorKey), HostKey: s.HostKey, Wait: bootTimeout,
-	})
-}
-
 // targets are the hosts with the states that they are to be in.
-func (o Operator) targets(ctx context.Context, l *live) ([]provision.Target, error) {
+func (s *session) targets(ctx context.Context) ([]provision.Target, error) {
 	var all []provision.Target
-	for _, server := range l.in.Servers {
-		in, err := o.inputs(ctx, l, server)
+	for _, server := range s.in.Servers {
+		in, err := s.inputs(ctx, server)
 		if err != nil {
 			return nil, err
 		}
-		state, err := o.Site.HostState(server.Name, in)
+		state, err := s.Site.HostState(server.Name, in)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, provision.Target{Name: server.Name, Host: l.hosts[server.Name], State: state})
+		all = append(all, provision.Target{Name: server.Name, Host: s.hosts[server.Name], State: state})
 	}
 	return all, nil
 }
 
-func (o Operator) provision(ctx context.Context, l *live, r *Result) error {
-	targets, err := o.targets(ctx, l)
+func (s *session) provision(ctx context.Context) error {
+	targets, err := s.targets(ctx)
 	if err != nil {
 		return err
 	}
 	results, err := provision.Run(ctx, targets, provision.Options{Events: func(e provision.Event) {
-		o.provisionEvent(e)
+		s.provisionEvent(e)
 		if e.Kind == provision.EventPlan && e.Total > 0 {
-			o.emit(site.Event{Time: time.Now(), Server: e.Host, Step: "upload what the changes need", State: site.StepStarted})
+			s.emit(site.Event{Time: time.Now(), Server: e.Host, Step: "upload what the changes need", State: site.StepStarted})
 		}
 	}})
-	r.count(results)
+	s.result.count(results)
 	if err != nil {
 		return fmt.Errorf("%w\nthe servers keep what was done so far, and the last release goes on; run up again once this is mended", err)
 	}
