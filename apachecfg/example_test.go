@@ -35,14 +35,14 @@ func Example() {
 	// BalancerMember "http://127.0.0.1:3002" retry=1 connectiontimeout=2 ttl=10 upgrade=websocket
 }
 
-func ExampleSite_Check() {
+func ExampleSite_Validate() {
 	fmt.Println(apachecfg.Site{
 		Name: "shop",
 		Host: "www.shop.example\nListen 23",
 		HTTP: apachecfg.HTTP{Port: 80, RedirectToHTTPS: true},
 		Root: "public",
 		App:  apachecfg.App{Proxy: netip.MustParseAddrPort("127.0.0.1:80")},
-	}.Check())
+	}.Validate())
 	// Output:
 	// apachecfg: site "shop": Host "www.shop.example\nListen 23" is not a host name in lower case, such as www.shop.example
 	// apachecfg: site "shop": App.Proxy 80 is taken by HTTP.Port already

@@ -39,7 +39,7 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsAny(s, "\x00\n\r") {
-			t.Skip("refused by Check")
+			t.Skip("refused by Validate")
 		}
 		value, rest, ok := unquote(apachecfg.Quote(s))
 		require.True(t, ok)

@@ -30,7 +30,7 @@ func Preflight(ctx context.Context, h sshx.Host, s Site) error {
 }
 
 func preflight(ctx context.Context, h sshx.Host, s Site) (facts, error) {
-	if err := s.Check(); err != nil {
+	if err := s.Validate(); err != nil {
 		return facts{}, err
 	}
 	f, err := gather(ctx, h, s)

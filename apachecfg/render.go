@@ -62,9 +62,9 @@ var forged = []string{"Forwarded", "Forwarded-For", "Proxy", "Proxy-Connection",
 	"X-Envoy-External-Address", "X-Amz-Cf-Id"}
 
 // Render returns the site's configuration file, for the path that ConfigPath says. Equal sites give equal bytes.
-// The error joins every mistake that Check finds.
+// The error joins every mistake that Validate finds.
 func Render(s Site) ([]byte, error) {
-	if err := s.Check(); err != nil {
+	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	var body bytes.Buffer

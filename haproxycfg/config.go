@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Config is everything that one HAProxy does.
+// Config is everything that one HAProxy does. It survives encoding/json: whoever plans the way from one configuration to
+// the next (see Plan) may keep the last one as JSON.
 type Config struct {
-	// Name is written into the file's header: [a-z][a-z0-9-]{0,30}, such as "shop".
+	// Name is written into the file's header: 1 to 64 letters, digits and _.-, such as "shop" or "LB01".
 	Name string
 
 	// Version of the HAProxy that reads the file. Zero: V26, which every later one reads too.

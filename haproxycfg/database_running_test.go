@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 // claim has these databases and no others say that they are the source, and waits until HAProxy knows.

@@ -3,6 +3,7 @@ package haproxycfg_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -67,13 +68,13 @@ func Example() {
 	//     server app-1 10.0.1.21:3001 weight 100
 }
 
-func ExampleConfig_Check() {
+func ExampleConfig_Validate() {
 	c := frontEnd()
 	c.Frontends[0].Backend = "ap"
 	c.Frontends[0].Raw = []string{"option httplog\nlisten backdoor"}
 	c.Backends[0].Servers[0].Weight = 300
 	c.Backends[0].Servers[1].Name = "web-1-1;shutdown"
-	fmt.Println(c.Check())
+	fmt.Println(c.Validate())
 	// Output:
 	// haproxycfg: frontend "web": Raw[0] "option httplog\nlisten backdoor" has the control byte 0x0a
 	// haproxycfg: frontend "web": Backend "ap" is no backend
@@ -100,6 +101,40 @@ func ExamplePlan() {
 	// backend "app": drain web-1-2: ready → drain
 	// backend "app": leave app-3-4: it is there no more
 	// reload: false
+}
+
+// The configuration that a server has is kept as JSON, by whoever laid it down.
+func ExamplePlan_json() {
+	kept, err := json.Marshal(frontEnd())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var old haproxycfg.Config
+	if err := json.Unmarshal(kept, &old); err != nil {
+		fmt.Println(err)
+		return
+	}
+	next := frontEnd()
+	next.Backends[0].Servers[0].State = haproxycfg.Drain
+	changes, err := haproxycfg.Plan(old, next)
+	fmt.Print(changes)
+	fmt.Println(err)
+	// Output:
+	// backend "app": drain web-1-1: ready → drain
+	// <nil>
+}
+
+func ExampleFiles() {
+	files, err := haproxycfg.Files(frontEnd())
+	for _, f := range files {
+		fmt.Printf("%s %s %d bytes or more\n", f.Path, f.Mode, min(len(f.Content), 1000))
+	}
+	fmt.Println(err)
+	// Output:
+	// /etc/haproxy/haproxy.cfg -rw-r--r-- 1000 bytes or more
+	// /var/lib/haproxy/server-state -rw-r--r-- 2 bytes or more
+	// <nil>
 }
 
 func ExamplePlan_reload() {

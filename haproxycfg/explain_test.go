@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 func TestExplainNamesTheField(t *testing.T) {

@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -24,6 +25,28 @@ const (
 
 	masterPath = "/run/haproxy-master.sock"
 )
+
+// CheckCommand is HAProxy's own check of the file at ConfigPath, for whoever lays it down by other means than Reload.
+// Preflight finds more.
+const CheckCommand = "haproxy -c -f " + ConfigPath
+
+// File is a file of the configuration, owned by root.
+type File struct {
+	Path    string
+	Mode    fs.FileMode
+	Content []byte
+}
+
+// Files are all files that the configuration needs on the server: itself, first, and StatePath that it reads, with nothing in
+// it but the format's version.
+// Reload and Apply write them by themselves.
+func Files(c Config) ([]File, error) {
+	conf, err := Render(c)
+	if err != nil {
+		return nil, err
+	}
+	return []File{{Path: ConfigPath, Mode: 0o644, Content: conf}, {Path: StatePath, Mode: 0o644, Content: []byte("1\n")}}, nil
+}
 
 // Packages are the Debian packages that the configuration needs.
 func Packages() []string { return []string{"haproxy"} }

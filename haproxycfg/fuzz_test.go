@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 // wordsOf reads a line as HAProxy does: a backslash takes the next byte for itself, but not within single quotes; the
@@ -57,7 +58,7 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsAny(s, "\x00\n\r") {
-			t.Skip("refused by Check")
+			t.Skip("refused by Validate")
 		}
 		words, ok := wordsOf("set " + haproxycfg.Quote(s) + " if { a }")
 		require.True(t, ok)

@@ -16,9 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/siteblocks/siteblocks/site/traffic"
-	"github.com/stretchr/testify/require"
 )
 
 // here is a golden configuration with its servers on this machine, 10.0.1.11 as 127.0.1.11, and its listeners where the

@@ -5,8 +5,9 @@ package haproxycfg_test
 import (
 	"testing"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 // BenchmarkJoin is the time from a call of Join to the server's being usable, over SSH, with checks every 400 ms; and

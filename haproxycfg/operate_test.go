@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/siteblocks/siteblocks/site/traffic"
-	"github.com/stretchr/testify/require"
 )
 
 // accepted gives every golden file to HAProxy's own check as it is, warnings counted as errors.

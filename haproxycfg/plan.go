@@ -72,13 +72,13 @@ func (e *ShrinkError) Error() string {
 }
 
 // Plan says how to come from old to next. Members, weights and states of servers change while HAProxy runs: a plan of
-// these alone has no reason to reload. The mistakes of next are returned as Check has them. Where a backend loses
+// these alone has no reason to reload. The mistakes of next are returned as Validate has them. Where a backend loses
 // servers as ShrinkError says, the changes are returned together with one such error for each: who means it
 // applies them all the same.
 //
 // Steps come before the reload, since a process that was replaced cannot be changed any more.
 func Plan(old, next Config) (Changes, error) {
-	if err := next.Check(); err != nil {
+	if err := next.Validate(); err != nil {
 		return Changes{}, err
 	}
 	var c Changes

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 // servers is where a configuration's first backend has its servers.

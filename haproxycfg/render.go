@@ -30,7 +30,7 @@ const ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" +
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
 // Render returns the configuration file, for ConfigPath. Equal configurations give equal bytes, and what is ordered
-// stays in its order. The error joins every mistake that Check finds.
+// stays in its order. The error joins every mistake that Validate finds.
 func Render(c Config) ([]byte, error) {
 	text, _, err := render(c)
 	return text, err
@@ -38,7 +38,7 @@ func Render(c Config) ([]byte, error) {
 
 // render returns the file, and for each of its lines the field that it comes from.
 func render(c Config) (file []byte, fields []string, err error) {
-	if err := c.Check(); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, nil, err
 	}
 	var marked bytes.Buffer

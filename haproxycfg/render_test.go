@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

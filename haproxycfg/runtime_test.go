@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 func TestCommands(t *testing.T) {

@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/siteblocks/siteblocks/site/traffic"
-	"github.com/stretchr/testify/require"
 )
 
 // server is a real Debian with a real HAProxy and, on other addresses of the same machine, the servers behind it.

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/siteblocks/siteblocks/site/traffic"
-	"github.com/stretchr/testify/require"
 )
 
 // full runs everything in its whole size, with HAProxy's defaults beside it.

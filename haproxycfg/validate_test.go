@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 type config = haproxycfg.Config
@@ -21,7 +22,7 @@ var mistakes = map[string]struct {
 	break_ func(*config)
 	want   string
 }{
-	"name":            {func(c *config) { c.Name = "shop\nglobal" }, `config: Name "shop\nglobal" is not [a-z]`},
+	"name":            {func(c *config) { c.Name = "shop\nglobal" }, `config: Name "shop\nglobal" is not 1 to 64 of letters`},
 	"version":         {func(c *config) { c.Version = 204 }, `config: Version 2.4 is older than 2.6`},
 	"group":           {func(c *config) { c.Global.Group = "admin mode 666" }, `global: Group "admin mode 666" is not the name`},
 	"global raw":      {func(c *config) { c.Global.Raw = []string{"frontend x"} }, `global: Raw[0] "frontend x" does not begin with a keyword`},
@@ -124,7 +125,7 @@ func TestLongTextsAreOneWord(t *testing.T) {
 	c := edge()
 	long := strings.Repeat("it's a word ", 40)
 	c.Frontends[1].Rules[2] = haproxycfg.Rule{Why: long, Set: haproxycfg.Header{Name: "X-Long", Value: long}}
-	require.NoError(t, c.Check())
+	require.NoError(t, c.Validate())
 	_, err := haproxycfg.Render(c)
 	require.NoError(t, err)
 }
@@ -136,7 +137,7 @@ func TestMistakesOfPassThrough(t *testing.T) {
 	c.Backends[0].TLS = haproxycfg.ServerTLS{CA: "/ca.pem", Name: "a", HTTP2: true}
 	c.Backends[0].Retries.OnTimeout = true
 	c.Databases = []haproxycfg.Database{{Name: "shop", Bind: addr("0.0.0.0:443"), Interval: time.Nanosecond}}
-	err := c.Check()
+	err := c.Validate()
 	for _, want := range []string{"knows no HTTP", "asks for HTTP in Mode tcp", `Cookie.Name "A" is for Mode http`, "TLS.HTTP2 true is for Mode http",
 		"Retries.OnTimeout true is for Mode http", `database "shop": Name "shop" is also that of backend "shop"`, `Bind 0.0.0.0:443 is taken by frontend "secure"`,
 		`RolePath "" is not a URL path`, `RolePort 0 is needed`, `Interval 1ns is not within 100ms and 1h0m0s`} {
@@ -151,7 +152,7 @@ func TestMistakesAllAtOnce(t *testing.T) {
 		mistakes[name].break_(&c)
 	}
 	var joined interface{ Unwrap() []error }
-	err := c.Check()
+	err := c.Validate()
 	require.True(t, errors.As(err, &joined))
 	require.Len(t, joined.Unwrap(), len(names))
 	for _, name := range names {
@@ -193,7 +194,7 @@ func TestOneReportForEachDuration(t *testing.T) {
 		for _, wrong := range []time.Duration{1, -1, -time.Second, 1500 * time.Microsecond, 1e6 * time.Hour, 1e6*time.Hour + 1} {
 			was := d.Int()
 			d.SetInt(int64(wrong))
-			err := c.Check()
+			err := c.Validate()
 			d.SetInt(was)
 			if wrong < 0 && strings.HasSuffix(name, "SlowStart") { // none
 				require.NoError(t, err)
@@ -230,6 +231,6 @@ func TestNoTimeOutEndsWhatAnotherAllows(t *testing.T) {
 	require.NoError(t, err, "those that are not set follow")
 	require.Contains(t, string(text), "timeout http-request 5s\n    timeout http-keep-alive 5s\n")
 	c.Timeouts.KeepAlive, c.Timeouts.Request = 20*time.Second, 21*time.Second
-	require.EqualError(t, c.Check(), "haproxycfg: timeouts: Request 21s is above Client 5s, which would end it\n"+
+	require.EqualError(t, c.Validate(), "haproxycfg: timeouts: Request 21s is above Client 5s, which would end it\n"+
 		"haproxycfg: timeouts: KeepAlive 20s is above Client 5s, which would end it")
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Check reports every mistake in the site at once, each with the field's name; nil means that Render accepts it.
-func (s Site) Check() error {
+// Validate reports every mistake in the site at once, each with the field's name; nil means that Render accepts it.
+func (s Site) Validate() error {
 	c := &checker{site: s.Name}
 	c.that(siteName.MatchString(s.Name), "Name", s.Name, "is not [a-z][a-z0-9-]{0,30}")
 	c.names(s)

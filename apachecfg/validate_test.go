@@ -73,7 +73,7 @@ func TestMistakes(t *testing.T) {
 
 func TestGoodSites(t *testing.T) {
 	for name, site := range golden {
-		require.NoError(t, site().Check(), name)
+		require.NoError(t, site().Validate(), name)
 	}
 }
 

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Check reports every mistake in the configuration at once, each once and with the field's name; nil means that Render
+// Validate reports every mistake in the configuration at once, each once and with the field's name; nil means that Render
 // accepts it.
-func (c Config) Check() error {
+func (c Config) Validate() error {
 	k := &checker{sections: map[string]string{}, binds: map[netip.AddrPort]string{}}
-	k.that(siteName.MatchString(c.Name), "config", "Name", c.Name, "is not [a-z][a-z0-9-]{0,30}")
+	k.that(configName.MatchString(c.Name), "config", "Name", c.Name, "is not 1 to 64 of letters, digits and _.-")
 	k.that(c.Version == 0 || c.Version >= V26 && c.Version < 10000, "config", "Version", c.Version, "is older than 2.6")
 	k.global(c)
 	k.timeouts(c)
@@ -39,7 +39,7 @@ func (c Config) Check() error {
 }
 
 var (
-	siteName   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	configName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`)
 	objectName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}$`)
 	groupName  = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 	hostName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
