@@ -191,6 +191,24 @@ func (a Agent) Converge(ctx context.Context) error {
 	if err := a.start(ctx, processes); err != nil {
 		return err
 	}
+	if err := a.restartEach(ctx, processes, func(p Process) bool { return p.Release != want || !p.Fresh }); err != nil {
+		return err
+	}
+	return a.target().Prune(ctx, layout.KeepReleases)
+}
+
+// Restart restarts the application's processes one by one, each without a request of its own meanwhile.
+func (a Agent) Restart(ctx context.Context) error {
+	processes, err := a.Processes(ctx)
+	if err != nil {
+		return err
+	}
+	return a.restartEach(ctx, processes, func(Process) bool { return true })
+}
+
+// restartEach restarts those of the running processes that are to be, ends those that are none of the site's, and then
+// gives requests to all.
+func (a Agent) restartEach(ctx context.Context, processes []Process, which func(Process) bool) error {
 	members, err := a.balancer().Members(ctx)
 	if err != nil {
 		return err
@@ -200,17 +218,14 @@ func (a Agent) Converge(ctx context.Context) error {
 		switch {
 		case p.Extra && !member:
 			err = a.run(ctx, "systemctl disable --now "+layout.AppUnit(p.Port))
-		case p.Running && (p.Release != want || !p.Fresh):
+		case p.Running && which(p):
 			err = a.restart(ctx, p.Port, member)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := a.admit(ctx); err != nil {
-		return err
-	}
-	return a.target().Prune(ctx, layout.KeepReleases)
+	return a.admit(ctx)
 }
 
 // admit gives requests to every process that runs: one whose restart failed, or was killed half-way, was left drained.

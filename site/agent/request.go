@@ -30,6 +30,7 @@ const (
 	VerbMigrate  Verb = "migrate"   // Release
 	VerbRemove   Verb = "remove"    // Releases
 	VerbReport   Verb = "report"    // Report
+	VerbRestart  Verb = "restart"   // see Agent.Restart
 	VerbRestore  Verb = "restore"   // Backup, Replace; s3backup.Restored
 	VerbVerify   Verb = "verify"    // Backup; s3backup.Verdict
 )
@@ -69,7 +70,7 @@ func ReadRequest(from io.Reader) (Request, error) {
 
 // takes are the fields that a verb knows, beside Version and Verb.
 var takes = map[Verb][]string{
-	VerbBoot: nil, VerbCheckWeb: nil, VerbConverge: nil, VerbData: nil, VerbReport: nil,
+	VerbBoot: nil, VerbCheckWeb: nil, VerbConverge: nil, VerbData: nil, VerbReport: nil, VerbRestart: nil,
 	VerbBackup: {"Shrink"}, VerbDatabase: {"Check"}, VerbInstall: {"Release"}, VerbMigrate: {"Release"},
 	VerbRemove: {"Releases"}, VerbRestore: {"Backup", "Replace"}, VerbVerify: {"Backup"},
 }
@@ -124,6 +125,8 @@ func (a Agent) Do(ctx context.Context, r Request) (answer any, err error) {
 		return nil, a.Remove(ctx, r.Releases...)
 	case VerbReport:
 		return a.Report(ctx)
+	case VerbRestart:
+		return nil, a.Restart(ctx)
 	case VerbRestore:
 		return a.Restore(ctx, r.Backup, r.Replace)
 	default: // VerbVerify, for Validate knows no other

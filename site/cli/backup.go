@@ -34,7 +34,7 @@ func (c *command) answer(v any, text func()) error {
 func (c *command) backupNow(ctx context.Context) error {
 	var m s3backup.Manifest
 	err := c.with(func(o operate.Operator) (err error) {
-		m, err = o.BackupNow(ctx, c.shrink)
+		m, err = o.BackupNow(ctx, operate.BackupOptions{Shrink: c.shrink})
 		return err
 	})
 	if err != nil {
@@ -163,7 +163,7 @@ func (c *command) backupRestore(ctx context.Context) error {
 	}
 	var r operate.Restored
 	err := c.with(func(o operate.Operator) (err error) {
-		r, err = o.Restore(ctx, which, c.replace)
+		r, err = o.Restore(ctx, which, operate.RestoreOptions{Replace: c.replace})
 		return err
 	})
 	if errors.Is(err, s3backup.ErrNoBackup) {
@@ -215,26 +215,4 @@ func (c *command) backupPrune(ctx context.Context) error {
 			fmt.Fprintln(c.stdout, d)
 		}
 	})
-}
-
-// printBackups is the part of the status screen about backups.
-func printBackups(w io.Writer, b *operate.BackupStatus) {
-	switch {
-	case b == nil:
-		return
-	case b.Count == 0:
-		fmt.Fprintln(w, "\nbackups: none yet")
-	default:
-		verified := "none was verified"
-		if !b.Verified.IsZero() {
-			verified = "verified that of " + b.Verified.Local().Format(time.DateTime)
-		}
-		fmt.Fprintf(w, "\nbackups: %d, %s; last %s ago, in %.1f s; %s\n", b.Count, s3backup.Size(b.Bytes), time.Duration(b.AgeSeconds)*time.Second, b.TookSeconds, verified)
-	}
-	if b.Prunable > 0 {
-		fmt.Fprintf(w, "backup prune -delete would delete %d of them\n", b.Prunable)
-	}
-	for _, warning := range b.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", warning)
-	}
 }

@@ -48,7 +48,7 @@ type command struct {
 
 	json, follow, all, check, log                              bool
 	deleteData, skipBackup, loseFiles, delete, replace, shrink bool
-	before                                                     string
+	before, role                                               string
 	wait                                                       time.Duration
 }
 
@@ -120,6 +120,9 @@ func (c *command) exit(ctx context.Context, err error) int {
 	case err == nil:
 		return 0
 	case c.verb.command && errors.As(err, &ended): // it has said itself what went wrong
+		if c.verb.name != "ssh" {
+			fmt.Fprintf(c.stderr, "%s: %v\n", c.site.Name, err)
+		}
 		return ended.Status
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(c.stderr, "%s: %v\n", c.site.Name, err)

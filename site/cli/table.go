@@ -40,6 +40,8 @@ var (
 	shrinks     = boolean("shrink", func(c *command) *bool { return &c.shrink })
 )
 
+func onRole(c *command, f *flag.FlagSet) { f.StringVar(&c.role, "role", "", "") }
+
 func beforeTime(c *command, f *flag.FlagSet) { f.StringVar(&c.before, "before", "", "") }
 
 func verbs() []verb {
@@ -51,7 +53,8 @@ func verbs() []verb {
 		{name: "up", help: "launch, provision and deploy whatever is missing", flags: does, run: (*command).up},
 		{name: "status", args: "[-json]", help: "the whole site on one screen", flags: shows, run: (*command).status},
 		{name: "deploy", help: "new code: pack, upload, restart one process after the other; changes of anything else need up", flags: does, run: (*command).deploy},
-		{name: "rollback", help: "back to the last good release", flags: does, run: (*command).rollback},
+		{name: "rollback", args: "[RELEASE]", help: "back to the last good release, or to one that releases lists", flags: does, most: 1, run: (*command).rollback},
+		{name: "restart", help: "the application's processes, one after the other", flags: does, run: (*command).restart},
 		{name: "releases", args: "[-json]", help: "what was deployed", flags: shows, run: (*command).releases},
 		{name: "backup now", args: "[-shrink]", help: "one more backup; -shrink accepts that the data lost more than half of its size", flags: also(shrinks), run: (*command).backupNow},
 		{name: "backup list", args: "[-json]", help: "the backups in the bucket", flags: shows, run: (*command).backupList},
@@ -61,6 +64,7 @@ func verbs() []verb {
 		{name: "backup prune", args: "[-delete]", help: "what the retention does not keep; -delete deletes it", flags: also(deletes), run: (*command).backupPrune},
 		{name: "maintenance", args: "on|off", help: "the maintenance page", flags: does, least: 1, most: 1, run: (*command).maintenance},
 		{name: "ssh", args: "SERVER [COMMAND…]", help: "a shell on a server, or one command there, with its exit status", least: 1, most: math.MaxInt, command: true, run: (*command).ssh},
+		{name: "run", args: "[-role ROLE] COMMAND…", help: "one command on every server, or on those with a role (web, app, db)", flags: []addFlag{onRole}, least: 1, most: math.MaxInt, command: true, run: (*command).runCommand},
 		{name: "logs", args: "[-follow] [-all] [SERVER]", help: "visitors' requests and the newest lines of every service; -all adds the health checks", flags: []addFlag{following, everything}, most: 1, run: (*command).logs},
 		{name: "render", args: "SERVER", help: "the files that the site puts on a server", least: 1, most: 1, run: (*command).render},
 		{name: "diagram", help: "the site as SVG", run: (*command).diagram},

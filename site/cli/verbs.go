@@ -11,7 +11,6 @@ import (
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site"
-	"github.com/siteblocks/siteblocks/site/agent"
 	"github.com/siteblocks/siteblocks/site/operate"
 )
 
@@ -44,7 +43,7 @@ func (c *command) deploy(ctx context.Context) error {
 }
 
 func (c *command) rollback(ctx context.Context) error {
-	return c.changed(func(o operate.Operator) (operate.Result, error) { return o.Rollback(ctx) })
+	return c.changed(func(o operate.Operator) (operate.Result, error) { return o.Rollback(ctx, c.word()) })
 }
 
 // changed runs a verb that changes the site and prints its result.
@@ -93,44 +92,8 @@ func (c *command) status(ctx context.Context) error {
 	if c.json {
 		return c.printJSON(st)
 	}
-	printStatus(c.stdout, st)
-	return nil
-}
-
-func printStatus(w io.Writer, st operate.Status) {
-	state := "well"
-	if !st.Well {
-		state = "NOT WELL:"
-	}
-	fmt.Fprintf(w, "%s  %s  %s\n", st.Site, st.URL, state)
-	for _, p := range st.Problems {
-		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(strings.TrimSpace(p), "\n", "\n    "))
-	}
-	fmt.Fprintln(w)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SERVER\tROLES\tADDRESS\tSTATE\tRELEASE\tPROCESSES\tDATABASE\tDISK FREE\tLOAD\tUP")
-	for _, s := range st.Servers {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", s.Name, strings.Join(s.Roles, ","), s.Address, s.State, orDash(s.Release))
-		if r := s.Report; r != nil {
-			state := fmt.Sprintf("%d of %d", running(r.Processes), len(r.Processes))
-			if r.Maintenance {
-				state += ", maintenance"
-			}
-			fmt.Fprintf(t, "\t%s\t%s\t%.1f GiB\t%s\t%s", state, r.Database, float64(r.DiskFree)/(1<<30), r.Load, s.Uptime)
-		}
-		fmt.Fprintln(t)
-	}
-	_ = t.Flush()
-	printBackups(w, st.Backups)
-}
-
-func running(all []agent.Process) (n int) {
-	for _, p := range all {
-		if p.Running {
-			n++
-		}
-	}
-	return n
+	_, err = fmt.Fprint(c.stdout, st)
+	return err
 }
 
 func orDash(s string) string {
@@ -178,16 +141,31 @@ func (c *command) ssh(ctx context.Context) error {
 		if len(c.args) == 1 {
 			return c.shell(ctx, h)
 		}
-		words := make([]string, 0, len(c.args))
-		command := c.args[1:]
-		if command[0] == "--" {
-			command = command[1:]
-		}
-		for _, w := range command {
-			words = append(words, sshx.Quote(w))
-		}
-		return h.Run(ctx, sshx.Script{Text: strings.Join(words, " "), Stdin: c.stdin, Stdout: c.stdout, Stderr: c.stderr})
+		return h.Run(ctx, sshx.Script{Text: quoted(c.args[1:]), Stdin: c.stdin, Stdout: c.stdout, Stderr: c.stderr})
 	})
+}
+
+func (c *command) restart(ctx context.Context) error {
+	return c.with(func(o operate.Operator) error { return o.Restart(ctx) })
+}
+
+func (c *command) runCommand(ctx context.Context) error {
+	return c.with(func(o operate.Operator) error { return o.Run(ctx, c.role, quoted(c.args), c.stdout) })
+}
+
+// quoted are the words of a command as one line for a shell; "--" before them is dropped. One word alone is such a line.
+func quoted(words []string) string {
+	if words[0] == "--" {
+		words = words[1:]
+	}
+	if len(words) == 1 {
+		return words[0]
+	}
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = sshx.Quote(w)
+	}
+	return strings.Join(all, " ")
 }
 
 func (c *command) logs(ctx context.Context) error {

@@ -180,12 +180,12 @@ func procedureOfRoot(t *testing.T, o operate.Operator, v *visitor) {
 	onServer(t, o, "cat >/root/evil.sql <<'X'\n"+evil+`X
 . /etc/siteblocks/app.env; password=$(echo "$DATABASE_URL" | sed 's/.*app:\(.*\)@.*/\1/')
 MYSQL_PWD=$password mariadb --comments -u app `+database+` </root/evil.sql; rm /root/evil.sql`)
-	m, err := o.BackupNow(t.Context(), false)
+	m, err := o.BackupNow(t.Context(), operate.BackupOptions{})
 	require.NoError(t, err)
 	verdict, err := o.VerifyBackup(t.Context(), m.ID)
 	require.NoError(t, err)
 	require.True(t, verdict.OK)
-	_, err = o.Restore(t.Context(), s3backup.Select{ID: m.ID}, true)
+	_, err = o.Restore(t.Context(), s3backup.Select{ID: m.ID}, operate.RestoreOptions{Replace: true})
 	require.NoError(t, err)
 	require.Equal(t, before, onServer(t, o, `mariadb -BN -e "SHOW GRANTS FOR app@localhost"`))
 	require.Equal(t, "0", onServer(t, o, `mariadb -BN -e "SELECT COUNT(*) FROM mysql.user WHERE Super_priv = 'Y' AND User NOT IN ('root', 'mysql', 'mariadb.sys')"`))
@@ -221,7 +221,7 @@ func linkedByDeploy(t *testing.T, o operate.Operator, _ *visitor) {
 
 // overwrittenBackup has whoever broke into a server replace every object of the newest backup.
 func overwrittenBackup(t *testing.T, o operate.Operator, _ *visitor) {
-	m, err := o.BackupNow(t.Context(), false)
+	m, err := o.BackupNow(t.Context(), operate.BackupOptions{})
 	require.NoError(t, err)
 	storage, err := o.Cloud.Storage(t.Context(), o.Site.Name)
 	require.NoError(t, err)

@@ -74,10 +74,14 @@ func (o Operator) PruneBackups(ctx context.Context, opts PruneOptions) (all []s3
 // ErrNoData is returned by BackupNow for a database without any table.
 var ErrNoData = errors.New("the database has no table: there is nothing to back up")
 
-// BackupNow makes a backup between those of the timer. With shrink it is made although the data lost more than half
-// of its size.
-func (o Operator) BackupNow(ctx context.Context, shrink bool) (s3backup.Manifest, error) {
-	m, err := onDatabase[s3backup.Manifest](ctx, o, agent.Request{Verb: agent.VerbBackup, Shrink: shrink})
+// BackupOptions say what BackupNow accepts. The zero value is what the timer does.
+type BackupOptions struct {
+	Shrink bool // the data may have lost more than half of its size since the last backup
+}
+
+// BackupNow makes a backup between those of the timer.
+func (o Operator) BackupNow(ctx context.Context, opts BackupOptions) (s3backup.Manifest, error) {
+	m, err := onDatabase[s3backup.Manifest](ctx, o, agent.Request{Verb: agent.VerbBackup, Shrink: opts.Shrink})
 	if err == nil && m.ID == "" {
 		err = fmt.Errorf("site: backup now: %w", ErrNoData)
 	}

@@ -46,7 +46,7 @@ func TestDataSurvivesItsServer(t *testing.T) {
 	}
 	deployed, err := o.Deploy(t.Context())
 	require.NoError(t, err)
-	m, err := o.BackupNow(t.Context(), false)
+	m, err := o.BackupNow(t.Context(), operate.BackupOptions{})
 	require.NoError(t, err)
 	for i := range 10 {
 		v.sign(t, "Bob", fmt.Sprintf("after %d.", i))
@@ -54,7 +54,7 @@ func TestDataSurvivesItsServer(t *testing.T) {
 	lose(t, o, "web-1")
 
 	begun := time.Now()
-	r, err := o.Restore(t.Context(), s3backup.Select{ID: m.ID}, false)
+	r, err := o.Restore(t.Context(), s3backup.Select{ID: m.ID}, operate.RestoreOptions{})
 	require.NoError(t, err)
 	t.Logf("launch, provision, data, code: %s, of which data %s", time.Since(begun).Round(time.Second/10), r.Took.Round(time.Second/100))
 	require.Equal(t, m.ID, r.Backup)
@@ -85,7 +85,7 @@ func downAndUp(t *testing.T, o operate.Operator, v *visitor) {
 }
 
 func upAfterLoss(t *testing.T, o operate.Operator, v *visitor, release string) {
-	_, err := o.BackupNow(t.Context(), false)
+	_, err := o.BackupNow(t.Context(), operate.BackupOptions{})
 	require.NoError(t, err)
 	lose(t, o, "web-1")
 	again, err := o.Up(t.Context())
@@ -194,12 +194,12 @@ func commandLine(t *testing.T, o operate.Operator, id string) {
 // replace: a restore over living data asks first, and takes a chosen backup.
 func replace(t *testing.T, o operate.Operator, v *visitor, id string) {
 	v.sign(t, "Eve", "after all.")
-	_, err := o.Restore(t.Context(), s3backup.Select{}, false)
+	_, err := o.Restore(t.Context(), s3backup.Select{}, operate.RestoreOptions{})
 	require.ErrorIs(t, err, s3backup.ErrNotEmpty)
-	_, err = o.Restore(t.Context(), s3backup.Select{ID: "20260101T000000.000Z-000000"}, true)
+	_, err = o.Restore(t.Context(), s3backup.Select{ID: "20260101T000000.000Z-000000"}, operate.RestoreOptions{Replace: true})
 	require.ErrorIs(t, err, s3backup.ErrNoBackup)
 	require.Contains(t, v.get(t, "/").body, "after all.")
-	r, err := o.Restore(t.Context(), s3backup.Select{ID: id}, true)
+	r, err := o.Restore(t.Context(), s3backup.Select{ID: id}, operate.RestoreOptions{Replace: true})
 	require.NoError(t, err)
 	restored(t, v, r.Release)
 }

@@ -99,7 +99,7 @@ func underLoad(t *testing.T, o operate.Operator, base string) {
 	wait := during.write(ctx, t, base, 4, 200*time.Millisecond)
 	var made []s3backup.Manifest
 	for range backups {
-		m, err := o.BackupNow(t.Context(), false)
+		m, err := o.BackupNow(t.Context(), operate.BackupOptions{})
 		require.NoError(t, err)
 		made = append(made, m)
 	}

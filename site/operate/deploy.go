@@ -48,31 +48,43 @@ func (s *session) upToDate(ctx context.Context, f func() error) error {
 	return err
 }
 
-// Rollback goes back to the last good release before the current one.
-func (o Operator) Rollback(ctx context.Context) (Result, error) {
+// Rollback goes to a release that once came up, "" for the last such one before the current. See Releases for names.
+func (o Operator) Rollback(ctx context.Context, release string) (Result, error) {
 	return o.change(ctx, "rollback", func(ctx context.Context, s *session) error {
-		return s.upToDate(ctx, func() error { return s.rollback(ctx) })
+		return s.upToDate(ctx, func() error { return s.rollback(ctx, release) })
 	})
 }
 
-func (s *session) rollback(ctx context.Context) error {
-	store := s.releases()
-	previous, err := store.Previous(ctx)
+func (s *session) rollback(ctx context.Context, release string) error {
+	release, err := s.rollbackTo(ctx, release)
 	if err != nil {
 		return err
 	}
-	if previous == "" {
-		return errors.New("site: rollback: there is no good release before the current one")
-	}
-	_, etag, err := store.Current(ctx)
+	_, etag, err := s.releases().Current(ctx)
 	if err != nil {
 		return err
 	}
-	if err := store.SetCurrent(ctx, previous, etag); err != nil {
+	if err := s.releases().SetCurrent(ctx, release, etag); err != nil {
 		return err
 	}
-	s.result.Release = previous
+	s.result.Release = release
 	return s.converge(ctx)
+}
+
+// rollbackTo is the release to go to, "" standing for the last good one before the current.
+func (s *session) rollbackTo(ctx context.Context, release string) (string, error) {
+	if release == "" {
+		previous, err := s.releases().Previous(ctx)
+		if err == nil && previous == "" {
+			err = errors.New("site: rollback: there is no good release before the current one")
+		}
+		return previous, err
+	}
+	good, err := s.releases().IsGood(ctx, release)
+	if err == nil && !good {
+		err = fmt.Errorf("site: rollback: release %q is not there or has never come up; see releases", release)
+	}
+	return release, err
 }
 
 // Releases lists what was deployed, newest first, and which one is current.

@@ -65,7 +65,8 @@ func changedHostKey(t *testing.T, o operate.Operator) {
 	require.NoError(t, err)
 	defer h.Close()
 	runOn(t, h, `cd /etc/ssh; mkdir /root/kept; mv ssh_host_*_key* /root/kept; ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key; systemctl restart ssh`)
-	for _, verb := range []func(context.Context) (operate.Result, error){o.Up, o.Deploy, o.Rollback} {
+	rollback := func(ctx context.Context) (operate.Result, error) { return o.Rollback(ctx, "") }
+	for _, verb := range []func(context.Context) (operate.Result, error){o.Up, o.Deploy, rollback} {
 		_, err = verb(t.Context())
 		var changed *sshx.HostKeyError
 		require.ErrorAs(t, err, &changed)
@@ -97,7 +98,8 @@ func (e elsewhere) Storage(ctx context.Context, name string) (ec2x.Storage, erro
 
 func unreachableS3(t *testing.T, o operate.Operator) {
 	o.Cloud = elsewhere{o.Cloud}
-	for _, verb := range []func(context.Context) (operate.Result, error){o.Up, o.Deploy, o.Rollback} {
+	rollback := func(ctx context.Context) (operate.Result, error) { return o.Rollback(ctx, "") }
+	for _, verb := range []func(context.Context) (operate.Result, error){o.Up, o.Deploy, rollback} {
 		_, err := verb(t.Context())
 		require.ErrorContains(t, err, "127.0.0.1:1")
 		require.ErrorContains(t, err, o.Site.Name)

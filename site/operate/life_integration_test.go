@@ -196,7 +196,7 @@ func deployAndRollback(t *testing.T, o operate.Operator, v *visitor) {
 	require.Equal(t, r.Release, v.whoami(t)["release"])
 
 	run = load(t, v.base.String())
-	back, err := o.Rollback(t.Context())
+	back, err := o.Rollback(t.Context(), "")
 	require.NoError(t, err)
 	require.Equal(t, first, back.Release)
 	require.Empty(t, back.Pending)
@@ -210,6 +210,27 @@ func deployAndRollback(t *testing.T, o operate.Operator, v *visitor) {
 	require.Equal(t, first, current)
 	require.Equal(t, r.Release, all[0].Name, "newest first")
 	require.Equal(t, "tester@laptop", all[0].By)
+
+	_, err = o.Rollback(t.Context(), "20260101000000")
+	require.ErrorContains(t, err, `release "20260101000000" is not there`)
+	run = load(t, v.base.String())
+	before := pids(t, o)
+	require.NoError(t, o.Restart(t.Context()))
+	unharmed(t, "restart", run)
+	require.NotEqual(t, before, pids(t, o))
+	var said strings.Builder
+	require.NoError(t, o.Run(t.Context(), site.RoleApp, "echo here; id -un >&2", &said))
+	require.Equal(t, "here\nadmin\n", said.String())
+	var ended *sshx.ExitError
+	require.ErrorAs(t, o.Run(t.Context(), "", "exit 3", &said), &ended)
+	require.Equal(t, 3, ended.Status)
+	require.ErrorIs(t, o.Run(t.Context(), "cache", "true", &said), site.ErrUnknownServer)
+}
+
+// pids are the main processes of the application's units.
+func pids(t *testing.T, o operate.Operator) string {
+	t.Helper()
+	return onServer(t, o, "systemctl show --value -p MainPID 'app@*.service' | xargs")
 }
 
 // edited is a copy of the guest book with one file changed.

@@ -24,13 +24,18 @@ type Restored struct {
 	Took   time.Duration `json:"took_ns"` // of the data alone
 }
 
+// RestoreOptions say what Restore destroys. The zero value destroys no data.
+type RestoreOptions struct {
+	Replace bool // tables that are there are replaced: what was written since the backup is lost
+}
+
 // Restore brings the site back from a backup: servers that are gone are launched and provisioned, the data comes from
-// the bucket, and the current release runs on it, with its migrations. Without replace a database that holds tables is
-// refused with s3backup.ErrNotEmpty.
+// the bucket, and the current release runs on it, with its migrations. Without RestoreOptions.Replace a database that
+// holds tables is refused with s3backup.ErrNotEmpty.
 //
 // Visitors see the maintenance page meanwhile, and go on to see it where the data did not come in. A site that was
 // running and whose backup is refused runs on with the data that it had.
-func (o Operator) Restore(ctx context.Context, which s3backup.Select, replace bool) (Restored, error) {
+func (o Operator) Restore(ctx context.Context, which s3backup.Select, opts RestoreOptions) (Restored, error) {
 	var r Restored
 	result, err := o.locked(ctx, "restore", func(ctx context.Context, s *session) error {
 		entry, err := s.findBackup(ctx, which)
@@ -50,7 +55,7 @@ func (o Operator) Restore(ctx context.Context, which s3backup.Select, replace bo
 		if err := s.provision(ctx); err != nil {
 			return err
 		}
-		allowed, err := s.allowed(ctx, replace)
+		allowed, err := s.allowed(ctx, opts.Replace)
 		if err != nil {
 			return err
 		}

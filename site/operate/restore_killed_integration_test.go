@@ -32,7 +32,7 @@ func TestRestoreKilled(t *testing.T) {
 	for i := range 5 {
 		v.sign(t, "Ada", fmt.Sprintf("before %d.", i))
 	}
-	m, err := o.BackupNow(t.Context(), false)
+	m, err := o.BackupNow(t.Context(), operate.BackupOptions{})
 	require.NoError(t, err)
 	for _, step := range []string{"restore of backup", "restored backup", "migrate the database", "start 4 processes"} {
 		v.sign(t, "Bob", "after it.")
@@ -48,7 +48,7 @@ func TestRestoreKilled(t *testing.T) {
 	v.sign(t, "Bob", "after it.")
 	killRestore(t, o, m.ID, "restore of backup")
 	o.LockWait = time.Minute
-	r, err := o.Restore(t.Context(), s3backup.Select{ID: m.ID}, false)
+	r, err := o.Restore(t.Context(), s3backup.Select{ID: m.ID}, operate.RestoreOptions{})
 	require.NoError(t, err, "the killed one was allowed to replace")
 	restored(t, v, r.Release)
 }
