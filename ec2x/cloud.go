@@ -3,6 +3,7 @@ package ec2x
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -32,11 +33,17 @@ type Cloud interface {
 	// must never be the same twice.)
 	Storage(ctx context.Context, site string) (Storage, error)
 
+	// FindStorage is Storage for a bucket that exists. It makes none: the error is ErrNoStorage.
+	FindStorage(ctx context.Context, site string) (Storage, error)
+
 	// Delete removes what the site has besides servers: network, firewall and addresses. The site's bucket stays,
 	// with everything in it, unless o asks for its end. It refuses while servers are there. A site that is gone is
 	// no error.
 	Delete(ctx context.Context, site string, o DeleteOptions) error
 }
+
+// ErrNoStorage means that a site has no bucket: it was never brought up, or its data was deleted.
+var ErrNoStorage = errors.New("there is no storage")
 
 // DeleteOptions say what Delete destroys for ever. The zero value destroys nothing.
 type DeleteOptions struct {

@@ -32,7 +32,7 @@ type Inputs struct {
 
 // reservedEnv are the variables that the site, or systemd, sets for the application.
 var reservedEnv = []string{
-	"PORT", "HOST_NAME", "DATABASE_URL", "SECRET_KEY_BASE", "SITE_CONFIG", "SITE_RELEASE",
+	"PORT", "HOST_NAME", "DATABASE_URL", "SECRET_KEY_BASE", "SITE_RELEASE",
 	"HOME", "USER", "LOGNAME", "SHELL", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "NOTIFY_SOCKET", "MAINPID",
 }
 
@@ -41,7 +41,11 @@ var reservedEnv = []string{
 func (s Site) HostState(server string, in Inputs) (provision.State, error) {
 	i := slices.IndexFunc(in.Servers, func(v ec2x.Server) bool { return v.Name == server })
 	if i < 0 {
-		return provision.State{}, fmt.Errorf("site: state of %q: %w", server, ErrUnknownServer)
+		var names []string
+		for _, v := range in.Servers {
+			names = append(names, v.Name)
+		}
+		return provision.State{}, fmt.Errorf("site: state of %q: %w; there are %s", server, ErrUnknownServer, strings.Join(names, ", "))
 	}
 	host := in.Servers[i]
 	steps := s.baseSteps(host, in)

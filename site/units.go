@@ -37,12 +37,13 @@ var (
 type unitView struct {
 	Site, Root, Current, Agent, Env, User, Database, Command string
 	Config                                                   string // names the configuration that a process runs with
+	Started                                                  string // where it is written down what a process runs with
 	Memory, Tmp                                              string // bytes, or a share of the machine's memory
 }
 
 func (s Site) unitView() unitView {
 	v := unitView{
-		Site: s.Name, Root: s.Root(), Current: path.Join(s.Root(), "current"), Agent: layout.Agent, Env: layout.Environment, User: layout.AppUser,
+		Site: s.Name, Root: s.Root(), Current: path.Join(s.Root(), "current"), Agent: layout.Agent, Env: layout.Environment, User: layout.AppUser, Started: layout.Started,
 		Memory: "50%", Tmp: strconv.FormatInt(max(256<<20, 4*s.Web.withDefaults().MaxBody), 10),
 		Database: s.DatabaseSoftware().Service, Command: unitQuote(strings.NewReplacer("%", "%%", "$", "$$").Replace(s.App.Command)),
 	}
@@ -52,8 +53,8 @@ func (s Site) unitView() unitView {
 	return v
 }
 
-// appUnitFile is the unit of one process. It names a digest of the unit and its environment, which every process
-// then carries in its own environment: so it is seen, without comparing clocks, which one still runs with old ones.
+// appUnitFile is the unit of one process. It names a digest of the unit and its environment, which is written
+// down as a process starts: so it is seen, without comparing clocks, which one still runs with old ones.
 func (s Site) appUnitFile(environment Secret) string {
 	v := s.unitView()
 	sum := sha256.Sum256([]byte(render(appUnitTemplate, v) + string(environment)))

@@ -195,18 +195,24 @@ func deleteRefuses(t *testing.T, c ec2x.Cloud, site string) {
 }
 
 func deleteKeepsData(t *testing.T, c ec2x.Cloud, site string) {
+	_, err := c.FindStorage(t.Context(), site)
+	require.ErrorIs(t, err, ec2x.ErrNoStorage)
 	s, api := storage(t, c, site)
 	put(t, api, s.Bucket, "kept", "data")
 	before, err := s.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{}))
-	s, api = storage(t, c, site)
+	s, err = c.FindStorage(t.Context(), site)
+	require.NoError(t, err)
+	api = client(s, s.Credentials)
 	require.Equal(t, "data", string(read(t, api, s.Bucket, "kept")))
 	after, err := s.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, before.AccessKeyID, after.AccessKeyID)
 
 	require.NoError(t, c.Delete(t.Context(), site, ec2x.DeleteOptions{Data: true}))
+	_, err = c.FindStorage(t.Context(), site)
+	require.ErrorIs(t, err, ec2x.ErrNoStorage)
 	s, api = storage(t, c, site)
 	_, err = api.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: aws.String("kept")})
 	requireCode(t, err, "NoSuchKey")

@@ -39,6 +39,21 @@ func (c *Cloud) Storage(ctx context.Context, site string) (ec2x.Storage, error) 
 	return s, nil
 }
 
+// FindStorage implements ec2x.Cloud: the S3 server of a site that has a volume is started if it does not run.
+func (c *Cloud) FindStorage(ctx context.Context, site string) (ec2x.Storage, error) {
+	if err := checkName("site", site); err != nil {
+		return ec2x.Storage{}, fmt.Errorf("local: storage of site %q: %w", site, err)
+	}
+	_, err := c.engine.VolumeInspect(ctx, dataName(site), client.VolumeInspectOptions{})
+	if engine.NotFound(err) {
+		err = ec2x.ErrNoStorage
+	}
+	if err != nil {
+		return ec2x.Storage{}, fmt.Errorf("local: storage of site %q: %w", site, err)
+	}
+	return c.Storage(ctx, site)
+}
+
 func (c *Cloud) storage(ctx context.Context, site string) (ec2x.Storage, error) {
 	if err := checkName("site", site); err != nil {
 		return ec2x.Storage{}, err

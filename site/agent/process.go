@@ -5,8 +5,10 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"path"
+	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
@@ -21,6 +23,7 @@ type Process struct {
 	Apache  string `json:"apache"`          // how Apache's balancer has it, in its words such as "Init Ok"; empty where it has not
 	Usable  bool   `json:"usable"`          // it gets new requests
 	Fresh   bool   `json:"fresh"`           // it runs with the unit and the environment that are on the disk
+	Died    int    `json:"died"`            // how often it was started again by itself since it was started last
 	Extra   bool   `json:"extra,omitempty"` // it runs, but none of the site's processes has this port; Up ends it
 }
 
@@ -35,24 +38,38 @@ func (a Agent) Processes(ctx context.Context) ([]Process, error) {
 	for i, p := range ports {
 		words[i] = fmt.Sprint(p)
 	}
+	unit, err := os.ReadFile(layout.AppUnitFile)
+	if err != nil {
+		return nil, fmt.Errorf("site: processes: %w", err)
+	}
 	var out bytes.Buffer
-	script := "set -- " + strings.Join(words, " ") + "\nunit=" + sshx.Quote(layout.AppUnitFile) + "\n" + processesScript
+	script := "set -- " + strings.Join(words, " ") + "\nstarted=" + sshx.Quote(layout.Started) + "\n" + processesScript
 	if err := (sshx.Local{}).Run(ctx, sshx.Script{Text: script, Root: true, Stdout: &out}); err != nil {
 		return nil, fmt.Errorf("site: processes: %w", err)
 	}
+	return parseProcesses(out.String(), string(unit), ports)
+}
+
+// startLine is what the unit writes down: the invocation, the release's folder and the configuration's digest.
+var startLine = regexp.MustCompile(`^([0-9a-f]{32}) /(?:[A-Za-z0-9_.-]+/)*releases/([0-9]{14}) ([0-9a-f]+)$`)
+
+// parseProcesses reads what processes.sh says: lines NAME=value, a blank one after each process.
+func parseProcesses(out, unit string, ports []uint16) ([]Process, error) {
 	var all []Process
-	for line := range strings.Lines(out.String()) {
-		f := strings.Split(strings.TrimSpace(line), "|")
-		if len(f) != 4 {
-			return nil, fmt.Errorf("site: processes: unexpected line %q", line)
+	for block := range strings.SplitSeq(strings.TrimSpace(out), "\n\n") {
+		said := map[string]string{}
+		for line := range strings.Lines(block) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			said[name] = value
 		}
-		p := Process{Running: f[1] == "active", Fresh: f[3] == "fresh"}
-		if _, err := fmt.Sscan(f[0], &p.Port); err != nil {
-			return nil, fmt.Errorf("site: processes: port %q: %w", f[0], err)
+		p := Process{Running: said["ActiveState"] == "active"}
+		if _, err := fmt.Sscan(said["Port"], &p.Port); err != nil {
+			return nil, fmt.Errorf("site: processes: port %q: %w", said["Port"], err)
 		}
+		p.Died, _ = strconv.Atoi(said["NRestarts"])
 		p.Extra = !slices.Contains(ports, p.Port)
-		if f[2] != "" {
-			p.Release = path.Base(f[2])
+		if f := startLine.FindStringSubmatch(said["Started"]); f != nil && f[1] == said["InvocationID"] {
+			p.Release, p.Fresh = f[2], strings.Contains(unit, " "+f[3]+"\" >"+layout.Started+"/")
 		}
 		all = append(all, p)
 	}

@@ -61,7 +61,7 @@ func (o Operator) PruneBackups(ctx context.Context, opts PruneOptions) (all []s3
 		}
 		return store.Plan(ctx)
 	}
-	_, err = o.locked(ctx, "backup prune", func(ctx context.Context, s *session) error {
+	_, err = o.locked(ctx, o.open, "backup prune", func(ctx context.Context, s *session) error {
 		store, err := s.backupStore(ctx)
 		if err == nil {
 			all, err = store.Prune(ctx)

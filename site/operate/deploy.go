@@ -103,7 +103,7 @@ func (o Operator) Releases(ctx context.Context) (all []codedeploy.Release, curre
 
 // change runs a verb on a site whose servers are all up.
 func (o Operator) change(ctx context.Context, verb string, f func(context.Context, *session) error) (Result, error) {
-	return o.locked(ctx, verb, func(ctx context.Context, s *session) error {
+	return o.locked(ctx, o.open, verb, func(ctx context.Context, s *session) error {
 		there, err := s.Cloud.Servers(ctx, s.Site.Name)
 		if err != nil {
 			return err

@@ -33,19 +33,9 @@ var ErrFilesWouldBeLost = errors.New("files in App.LinkedDirs are in no backup a
 // and backups in it, to which a last one is added: the next Up continues from there. Where that backup fails, or files
 // would be lost (ErrFilesWouldBeLost), nothing is removed.
 func (o Operator) Down(ctx context.Context, opts DownOptions) error {
-	there, err := o.Cloud.Servers(ctx, o.Site.Name)
-	if err != nil {
-		return err
-	}
-	if len(there) > 0 {
-		_, err = o.locked(ctx, "down", func(ctx context.Context, s *session) error {
-			if !opts.DeleteData && !opts.SkipBackup {
-				if err := s.keep(ctx, there, opts.LoseFiles); err != nil {
-					return err
-				}
-			}
-			return s.terminate(ctx, there)
-		})
+	_, err := o.locked(ctx, o.open, "down", func(ctx context.Context, s *session) error { return s.endServers(ctx, opts) })
+	if errors.Is(err, ec2x.ErrNoStorage) {
+		err = o.neverUp(ctx)
 	}
 	if err != nil {
 		return err
@@ -57,24 +47,56 @@ func (o Operator) Down(ctx context.Context, opts DownOptions) error {
 	return o.step("", what, func() error { return o.Cloud.Delete(ctx, o.Site.Name, ec2x.DeleteOptions{Data: opts.DeleteData}) })
 }
 
+// neverUp refuses where a site without a bucket has servers all the same: nothing says whose they are.
+func (o Operator) neverUp(ctx context.Context) error {
+	there, err := o.Cloud.Servers(ctx, o.Site.Name)
+	if err == nil && len(there) > 0 {
+		err = fmt.Errorf("site: down: %d servers of %q are there, but its bucket is not; run up, then down", len(there), o.Site.Name)
+	}
+	return err
+}
+
+func (s *session) endServers(ctx context.Context, opts DownOptions) error {
+	there, err := s.Cloud.Servers(ctx, s.Site.Name)
+	if err != nil || len(there) == 0 {
+		return err
+	}
+	if !opts.DeleteData {
+		if err := s.keep(ctx, there, opts); err != nil {
+			return err
+		}
+	}
+	return s.terminate(ctx, there)
+}
+
 // keep brings what the servers alone have to safety, or refuses.
-func (s *session) keep(ctx context.Context, there []ec2x.Server, loseFiles bool) error {
+func (s *session) keep(ctx context.Context, there []ec2x.Server, opts DownOptions) error {
+	if len(s.Site.NotBackedUp()) == 0 {
+		opts.LoseFiles = true // there are none
+	}
+	if opts.SkipBackup && opts.LoseFiles {
+		return nil
+	}
 	sec, _, err := s.secrets(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.attach(ctx, there, sec); err != nil {
-		return fmt.Errorf("%w\nnothing was removed; a server that does not answer any more is given up with SkipBackup (-skip-backup)", err)
+		given := "SkipBackup (-skip-backup) and LoseFiles (-lose-files)"
+		return fmt.Errorf("%w\nnothing was removed; a server that does not answer any more is given up with %s", err, given)
 	}
-	if !loseFiles {
+	if !opts.LoseFiles {
 		if err := s.holdsNoFiles(ctx); err != nil {
 			return err
 		}
 	}
+	if opts.SkipBackup {
+		return nil
+	}
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	if err := s.lastBackup(ctx); err != nil {
+	if err := s.lastBackup(ctx, opts.LoseFiles); err != nil {
 		return fmt.Errorf("%w; a server without a usable database is given up with SkipBackup (-skip-backup)", err)
 	}
 	return nil
@@ -99,7 +121,7 @@ func (s *session) holdsNoFiles(ctx context.Context) error {
 		}
 		if n := strings.Count(out.String(), "\n"); n > 0 {
 			first, _, _ := strings.Cut(out.String(), "\n")
-			return fmt.Errorf("site: down: %q has %d files below %s, such as %s: %w\nnothing was removed; copy them away (ssh %s tar -c -C %s . >files.tar), or give them up with LoseFiles (-lose-files)",
+			return fmt.Errorf("site: down: %q has %d files below %s, such as %q: %w\nnothing was removed; copy them away (ssh %s tar -c -C %s . >files.tar), or give them up with LoseFiles (-lose-files)",
 				server.Name, n, strings.Join(dirs, ", "), first, ErrFilesWouldBeLost, server.Name, shared)
 		}
 	}
@@ -107,9 +129,9 @@ func (s *session) holdsNoFiles(ctx context.Context) error {
 }
 
 func (o Operator) terminate(ctx context.Context, servers []ec2x.Server) error {
-	ids := make([]string, len(servers))
-	for i, s := range servers {
-		ids[i] = s.ID
+	ids, names := make([]string, len(servers)), make([]string, len(servers))
+	for i, v := range servers {
+		ids[i], names[i] = v.ID, v.Name
 	}
-	return o.step("", fmt.Sprintf("terminate %d servers", len(ids)), func() error { return o.Cloud.Terminate(ctx, ids...) })
+	return o.step("", "terminate "+strings.Join(names, ", "), func() error { return o.Cloud.Terminate(ctx, ids...) })
 }

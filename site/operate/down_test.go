@@ -18,6 +18,10 @@ type emptyCloud struct {
 
 func (c *emptyCloud) Servers(context.Context, string) ([]ec2x.Server, error) { return nil, nil }
 
+func (c *emptyCloud) FindStorage(context.Context, string) (ec2x.Storage, error) {
+	return ec2x.Storage{}, ec2x.ErrNoStorage
+}
+
 func (c *emptyCloud) Delete(_ context.Context, _ string, o ec2x.DeleteOptions) error {
 	c.deleted = append(c.deleted, o)
 	return nil
@@ -36,7 +40,7 @@ func TestStatusOfASiteWithoutServersIsNotWell(t *testing.T) {
 	st, err := operate.Operator{Site: shop(t), Cloud: &emptyCloud{}}.Status(t.Context())
 	require.NoError(t, err)
 	require.False(t, st.Well)
-	require.Equal(t, []string{"visitors: there are no servers; run up", "web-1: it is missing; run up"}, st.Problems)
+	require.Equal(t, []string{"visitors: the site is not there; run up", "web-1: it is missing; run up"}, st.Problems)
 }
 
 func TestFoldersThatNoBackupHas(t *testing.T) {

@@ -96,6 +96,10 @@ func (e elsewhere) Storage(ctx context.Context, name string) (ec2x.Storage, erro
 	return s, err
 }
 
+func (e elsewhere) FindStorage(ctx context.Context, name string) (ec2x.Storage, error) {
+	return e.Storage(ctx, name)
+}
+
 func unreachableS3(t *testing.T, o operate.Operator) {
 	o.Cloud = elsewhere{o.Cloud}
 	rollback := func(ctx context.Context) (operate.Result, error) { return o.Rollback(ctx, "") }

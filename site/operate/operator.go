@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"slices"
+	"strings"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -74,20 +75,15 @@ type bucket struct {
 	s3 *s3.Client
 }
 
-func (o Operator) storage(ctx context.Context) (bucket, error) {
-	st, err := o.Cloud.Storage(ctx, o.Site.Name)
-	if err != nil {
-		return bucket{}, fmt.Errorf("site: storage of %q: %w", o.Site.Name, err)
-	}
-	return bucket{st, st.Client()}, nil
-}
+// opener begins a session: Operator.open, or Operator.create.
+type opener func(context.Context) (*session, error)
 
-// locked runs f with the site's lease held.
-func (o Operator) locked(ctx context.Context, verb string, f func(context.Context, *session) error) (Result, error) {
+// locked runs f on a session with the site's lease held.
+func (o Operator) locked(ctx context.Context, begin opener, verb string, f func(context.Context, *session) error) (Result, error) {
 	if err := o.Site.Validate(); err != nil {
 		return Result{}, err
 	}
-	s, err := o.open(ctx)
+	s, err := begin(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -130,9 +126,21 @@ func (o Operator) Host(ctx context.Context, server string) (*sshx.Client, error)
 	}
 	i := slices.IndexFunc(servers, func(v ec2x.Server) bool { return v.Name == server })
 	if i < 0 || !found {
-		return nil, fmt.Errorf("site: server %q: %w", server, site.ErrUnknownServer)
+		return nil, o.notThere(server)
 	}
 	return dial(ctx, servers[i], sec)
+}
+
+// notThere says of a server that the cloud does not have whether the site should have it.
+func (o Operator) notThere(server string) error {
+	var names []string
+	for _, v := range o.Site.Servers() {
+		names = append(names, v.Name)
+	}
+	if slices.Contains(names, server) {
+		return fmt.Errorf("site: server %q is not running: %w; run up", server, site.ErrUnknownServer)
+	}
+	return fmt.Errorf("site: server %q: %w; there are %s", server, site.ErrUnknownServer, strings.Join(names, ", "))
 }
 
 // httpStatus returns the HTTP status of an S3 answer, or 0.

@@ -2,11 +2,13 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/siteblocks/siteblocks/ec2x"
+	"github.com/siteblocks/siteblocks/s3backup"
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/provision"
 )
@@ -17,7 +19,9 @@ type Plan struct {
 	Assumed string        `json:"assumed,omitempty"`
 	Launch  []site.Server `json:"launch,omitempty"`
 	Hosts   []HostPlan    `json:"hosts,omitempty"`
-	Deploy  string        `json:"deploy,omitempty"` // what would be deployed; empty where the site has a release
+	Restore string        `json:"restore,omitempty"` // backup that a new database server would get
+	Release string        `json:"release,omitempty"` // that new servers would run, of those that were deployed
+	Deploy  string        `json:"deploy,omitempty"`  // what would be deployed; empty where the site has a release
 }
 
 // HostPlan is what would change on one server.
@@ -52,6 +56,12 @@ func (p Plan) String() string {
 		for line := range strings.Lines(h.Plan.String()) {
 			b.WriteString("  " + line)
 		}
+	}
+	if p.Restore != "" {
+		fmt.Fprintf(&b, "\nrestore backup %s into the empty database\n", p.Restore)
+	}
+	if p.Release != "" {
+		fmt.Fprintf(&b, "\nrun release %s: install, migrate, start the processes\n", p.Release)
 	}
 	if p.Deploy != "" {
 		fmt.Fprintf(&b, "\ndeploy %s: pack, upload, install, migrate, start the processes\n", p.Deploy)
@@ -95,36 +105,64 @@ func (o Operator) plan(ctx context.Context) (Plan, error) {
 		return slices.ContainsFunc(there, func(t ec2x.Server) bool { return t.Name == s.Name })
 	})
 	p, err := o.planNew(missing)
-	if err != nil || len(there) == 0 {
-		p.Deploy = o.Site.App.Source
-		return p, err
-	}
-	return o.planLive(ctx, there, p)
-}
-
-// planLive adds what differs on the servers that are there.
-func (o Operator) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Plan, error) {
-	s, err := o.open(ctx)
 	if err != nil {
 		return p, err
 	}
+	s, err := o.open(ctx)
+	switch {
+	case errors.Is(err, ec2x.ErrNoStorage) && len(there) == 0:
+		p.Deploy = o.Site.App.Source
+		return p, nil
+	case err != nil:
+		return p, err
+	}
 	defer s.close()
+	if err := s.planContent(ctx, &p, len(missing) > 0); err != nil || len(there) == 0 {
+		return p, err
+	}
+	return s.planLive(ctx, there, p)
+}
+
+// planContent says what servers that are launched would get from the bucket, and what the operator would bring.
+func (s *session) planContent(ctx context.Context, p *Plan, launched bool) error {
+	first, err := needsFirst(ctx, s.releases())
+	if err != nil {
+		return err
+	}
+	if first {
+		p.Deploy = s.Site.App.Source
+	}
+	if !launched {
+		return nil
+	}
+	if !first {
+		if p.Release, _, err = s.releases().Current(ctx); err != nil {
+			return err
+		}
+	}
+	newDB := slices.ContainsFunc(p.Launch, func(v site.Server) bool { return slices.Contains(v.Roles, site.RoleDB) })
+	if _, found, err := s.secrets(ctx); err != nil || !found || !newDB {
+		return err
+	}
+	entry, err := s.findBackup(ctx, s3backup.Select{})
+	if errors.Is(err, s3backup.ErrNoBackup) {
+		return nil
+	}
+	p.Restore = entry.ID
+	return err
+}
+
+// planLive adds what differs on the servers that are there.
+func (s *session) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Plan, error) {
 	sec, found, err := s.secrets(ctx)
 	if err != nil {
 		return p, err
 	}
 	if !found {
-		return p, fmt.Errorf("site: plan: the servers of %q are there, but its secrets are not; run up", o.Site.Name)
+		return p, fmt.Errorf("site: plan: the servers of %q are there, but its secrets are not; run up", s.Site.Name)
 	}
-	if err := o.useCertificate(&sec); err != nil {
+	if err := s.useCertificate(&sec); err != nil {
 		return p, err
-	}
-	first, err := needsFirst(ctx, s.releases())
-	if err != nil {
-		return p, err
-	}
-	if first {
-		p.Deploy = o.Site.App.Source
 	}
 	if err := s.attach(ctx, there, sec); err != nil {
 		return p, err
@@ -133,7 +171,7 @@ func (o Operator) planLive(ctx context.Context, there []ec2x.Server, p Plan) (Pl
 	if err != nil {
 		return p, err
 	}
-	results, err := provision.Run(ctx, targets, provision.Options{DryRun: true, Events: o.provisionEvent})
+	results, err := provision.Run(ctx, targets, provision.Options{DryRun: true, Events: s.provisionEvent})
 	for _, r := range results {
 		p.Hosts = append(p.Hosts, HostPlan{Server: r.Name, Plan: r.Plan})
 	}

@@ -52,7 +52,7 @@ func (v ServerStatus) problems(release string) []string {
 	say(r.Apache == "ok" || r.Apache == "", "Apache: %s", r.Apache)
 	say(release != "", "nothing was deployed yet; run up")
 	say(r.Release == release, "its current release is %s, the site's is %s; run up", cmp.Or(r.Release, "none"), cmp.Or(release, "none"))
-	down, drained, failed, old, extra := ports{}, ports{}, ports{}, ports{}, ports{}
+	down, drained, failed, old, extra, died := ports{}, ports{}, ports{}, ports{}, ports{}, 0
 	for _, p := range r.Processes {
 		switch {
 		case p.Extra:
@@ -63,6 +63,7 @@ func (v ServerStatus) problems(release string) []string {
 			drained.add(p)
 		case r.Apache == "ok" && !p.Usable:
 			failed.add(p)
+			died += p.Died
 		}
 		if p.Running && (p.Release != r.Release || !p.Fresh) {
 			old.add(p)
@@ -71,7 +72,8 @@ func (v ServerStatus) problems(release string) []string {
 	ours := len(r.Processes) - len(extra)
 	say(len(down) == 0, "%s not running; see logs, run up", down.of(ours))
 	say(len(drained) == 0, "%s drained, no request reaches them; run up", drained.of(ours))
-	say(len(failed) == 0, "%s not healthy to Apache, no request reaches them; see logs", failed.of(ours))
+	say(len(failed) == 0 || died > 0, "%s not healthy to Apache, no request reaches them; see logs", failed.of(ours))
+	say(len(failed) == 0 || died == 0, "%s not healthy to Apache, no request reaches them; they died %d times since they were started; see logs", failed.of(ours), died)
 	say(len(old) == 0, "%s another release or configuration than the current one (%s); run up", old.of(ours), strings.Join(mixed(r.Processes), ", "))
 	say(len(extra) == 0, "%s left from other ports; run up", extra.of(len(r.Processes)))
 	return all

@@ -37,7 +37,7 @@ type RestoreOptions struct {
 // running and whose backup is refused runs on with the data that it had.
 func (o Operator) Restore(ctx context.Context, which s3backup.Select, opts RestoreOptions) (Restored, error) {
 	var r Restored
-	result, err := o.locked(ctx, "restore", func(ctx context.Context, s *session) error {
+	result, err := o.locked(ctx, o.create, "restore", func(ctx context.Context, s *session) error {
 		entry, err := s.findBackup(ctx, which)
 		if err != nil {
 			return err
@@ -147,14 +147,20 @@ func (s *session) restoreData(ctx context.Context, id string, replace bool, r *R
 	return fmt.Errorf("%w\nthe site runs with the data it had", err)
 }
 
-// lastBackup brings all of the data into the bucket before the servers end. Nobody writes meanwhile.
-func (s *session) lastBackup(ctx context.Context) error {
+// lastBackup brings all of the data into the bucket before the servers end. Nobody writes meanwhile; files that came since
+// they were looked for are seen.
+func (s *session) lastBackup(ctx context.Context, loseFiles bool) error {
 	if err := s.pause(ctx); err != nil {
 		return err
 	}
 	var err error
+	if !loseFiles {
+		err = s.holdsNoFiles(ctx)
+	}
 	for _, server := range s.with(site.RoleDB) {
-		err = errors.Join(err, s.do(ctx, s.hosts[server.Name], agent.Request{Verb: agent.VerbBackup, Shrink: true}))
+		if err == nil {
+			err = s.do(ctx, s.hosts[server.Name], agent.Request{Verb: agent.VerbBackup, Shrink: true})
+		}
 	}
 	if err == nil {
 		return nil

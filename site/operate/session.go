@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -23,13 +24,24 @@ type session struct {
 	result Result
 }
 
-// open begins a session without servers. Close it.
+// open begins a session without servers on a site that has a bucket; else the error is ec2x.ErrNoStorage. Close it.
 func (o Operator) open(ctx context.Context) (*session, error) {
-	b, err := o.storage(ctx)
-	if err != nil {
-		return nil, err
+	return o.session(o.Cloud.FindStorage(ctx, o.Site.Name))
+}
+
+// create is open, with a bucket that is made where there is none.
+func (o Operator) create(ctx context.Context) (*session, error) {
+	return o.session(o.Cloud.Storage(ctx, o.Site.Name))
+}
+
+func (o Operator) session(st ec2x.Storage, err error) (*session, error) {
+	if errors.Is(err, ec2x.ErrNoStorage) {
+		return nil, fmt.Errorf("site: %q: %w; run up", o.Site.Name, ec2x.ErrNoStorage)
 	}
-	return &session{Operator: o, bucket: b, hosts: map[string]*sshx.Client{}}, nil
+	if err != nil {
+		return nil, fmt.Errorf("site: storage of %q: %w", o.Site.Name, err)
+	}
+	return &session{Operator: o, bucket: bucket{st, st.Client()}, hosts: map[string]*sshx.Client{}}, nil
 }
 
 func (s *session) close() {

@@ -63,23 +63,21 @@ func (o Operator) observe(ctx context.Context) (Status, error) {
 			st.Servers = append(st.Servers, ServerStatus{Name: want.Name, Roles: want.Roles, State: "missing"})
 		}
 	}
-	if len(there) == 0 {
-		st.Answer = "there are no servers; run up"
+	s, err := o.open(ctx)
+	if errors.Is(err, ec2x.ErrNoStorage) && len(there) == 0 {
+		st.Answer = "the site is not there; run up"
 		return st, nil
 	}
-	s, err := o.open(ctx)
 	if err != nil {
 		return st, err
 	}
-	sec, _, err := s.secrets(ctx)
+	sec, err := s.content(ctx, &st)
 	if err != nil {
 		return st, err
 	}
-	if st.Release, _, err = s.releases().Current(ctx); err != nil {
-		return st, err
-	}
-	if st.Backups, err = s.backupStatus(ctx, sec); err != nil {
-		return st, err
+	if len(there) == 0 {
+		st.Answer = "the site is down, with its data kept; up brings it back"
+		return st, nil
 	}
 	reports := make([]ServerStatus, len(there))
 	var wg sync.WaitGroup
@@ -91,6 +89,18 @@ func (o Operator) observe(ctx context.Context) (Status, error) {
 	st.Servers = append(st.Servers, reports...)
 	slices.SortFunc(st.Servers, func(a, b ServerStatus) int { return strings.Compare(a.Name, b.Name) })
 	return st, nil
+}
+
+// content reads what the site's bucket says.
+func (s *session) content(ctx context.Context, st *Status) (sec site.Secrets, err error) {
+	sec, found, err := s.secrets(ctx)
+	if err != nil {
+		return sec, err
+	}
+	if st.Release, _, err = s.releases().Current(ctx); err == nil && found {
+		st.Backups, err = s.backupStatus(ctx, sec)
+	}
+	return sec, err
 }
 
 // visit asks the front ends as a visitor would. The first that does not serve is the site's answer.

@@ -3,6 +3,7 @@ package operate
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,7 +19,7 @@ func (s Status) String() string {
 	if !s.Well {
 		state = "NOT WELL:"
 	}
-	fmt.Fprintf(w, "%s  %s  %s\n", s.Site, s.URL, state)
+	fmt.Fprintf(w, "%s  %s\n", strings.TrimSpace(s.Site+"  "+s.URL), state)
 	for _, p := range s.Problems {
 		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(strings.TrimSpace(p), "\n", "\n    "))
 	}
@@ -26,7 +27,7 @@ func (s Status) String() string {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SERVER\tROLES\tADDRESS\tSTATE\tRELEASE\tPROCESSES\tDATABASE\tDISK FREE\tLOAD\tUP")
 	for _, v := range s.Servers {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", v.Name, strings.Join(v.Roles, ","), v.Address, v.State, orDash(v.Release))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", v.Name, strings.Join(v.Roles, ","), address(v.Address), v.State, orDash(v.Release))
 		if r := v.Report; r != nil {
 			state := fmt.Sprintf("%d of %d", running(r.Processes), len(r.Processes))
 			if r.Maintenance {
@@ -48,6 +49,14 @@ func running(all []agent.Process) (n int) {
 		}
 	}
 	return n
+}
+
+// address is one that may not be known.
+func address(a netip.Addr) string {
+	if !a.IsValid() {
+		return "-"
+	}
+	return a.String()
 }
 
 func orDash(s string) string {

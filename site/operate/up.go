@@ -42,7 +42,7 @@ func (r *Result) count(results []provision.Result) {
 // brought by Deploy. An empty database gets the newest backup, if there is one: so Up brings back a site whose server is
 // gone. It may be killed at any moment: the next Up goes on.
 func (o Operator) Up(ctx context.Context) (Result, error) {
-	return o.locked(ctx, "up", func(ctx context.Context, s *session) error {
+	return o.locked(ctx, o.create, "up", func(ctx context.Context, s *session) error {
 		first, err := s.firstRelease(ctx) // what cannot be packed fails before anything is launched
 		if err != nil {
 			return err

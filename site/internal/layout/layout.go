@@ -20,6 +20,9 @@ const (
 	// Restoring is there from the moment when a restore stops the application until it runs again.
 	Restoring = "/etc/siteblocks/restoring"
 
+	// Started is where, by its port, each process's invocation, release and configuration are written down as it starts.
+	Started = "/run/siteblocks/app"
+
 	BackupLock = "/run/siteblocks-backup.lock"
 	Scratch    = "/var/tmp" // of a unit's own: see s3backup.Schedule
 )
