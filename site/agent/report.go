@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
@@ -15,8 +16,9 @@ type Report struct {
 	Release     string    `json:"release"` // current on the disk
 	Processes   []Process `json:"processes,omitempty"`
 	Maintenance bool      `json:"maintenance"`
-	Database    string    `json:"database,omitempty"` // "ok", or what is wrong
-	Apache      string    `json:"apache,omitempty"`   // "ok", or why its balancer cannot be asked
+	Restoring   bool      `json:"restoring,omitempty"` // a restore has stopped the application and did not come to its end
+	Database    string    `json:"database,omitempty"`  // "ok", or what is wrong
+	Apache      string    `json:"apache,omitempty"`    // "ok", or why its balancer cannot be asked
 	DiskFree    int64     `json:"disk_free_bytes"`
 	Load        string    `json:"load"` // of 1, 5 and 15 minutes
 }
@@ -33,10 +35,11 @@ func (a Agent) Report(ctx context.Context) (Report, error) {
 	if _, err := fmt.Sscan(f[0], &r.DiskFree); err != nil {
 		return r, fmt.Errorf("site: report: free space %q: %w", f[0], err)
 	}
+	_, err := os.Stat(layout.Restoring)
+	r.Restoring = err == nil
 	if err := a.Database(ctx, true); err != nil {
 		r.Database = err.Error()
 	}
-	var err error
 	if r.Release, err = a.target().Current(ctx); err != nil {
 		return r, err
 	}

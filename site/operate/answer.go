@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x"
@@ -73,10 +74,22 @@ func (o Operator) answers(ctx context.Context, front ec2x.Server) error {
 	path := o.Site.WithDefaults().App.Health[1:]
 	status, body, err := o.get(ctx, front, path)
 	if err == nil && status != "200 OK" {
-		err = fmt.Errorf("site: %s%s: %s: %s", o.Site.Address(front).URL(), path, status, body)
+		err = fmt.Errorf("site: %s%s: %s%s", o.Site.Address(front).URL(), path, status, said(body))
 	}
 	return err
 }
+
+// said is the first line of an answer's body, quoted; of a page nothing, for it says to visitors what the status says.
+func said(body string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
+	if line == "" || strings.HasPrefix(line, "<") {
+		return ""
+	}
+	return fmt.Sprintf(": %.120q", line)
+}
+
+// userAgent is what this program calls itself to the site: Logs leaves such requests out.
+const userAgent = "siteblocks"
 
 // get asks the site for a path below its URL as a visitor would, at one front end. The body is its beginning.
 func (o Operator) get(ctx context.Context, front ec2x.Server, path string) (status, body string, err error) {
@@ -99,6 +112,7 @@ func (o Operator) get(ctx context.Context, front ec2x.Server, path string) (stat
 	if err != nil {
 		return "", "", err
 	}
+	req.Header.Set("User-Agent", userAgent)
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", "", fmt.Errorf("site: %s: %w", req.URL, err)

@@ -21,7 +21,7 @@ import (
 //
 // The servers' agent is first brought up to date, so that App.Build, App.Migrate and the other fields about releases are
 // those of o.Site. Everything else (App.Command, App.Env, ports, packages, Apache, the database) is left as the last Up
-// made it; Result.Pending and a warning name what differs, and Up applies it.
+// made it; Result.Pending names what differs, and Up applies it.
 func (o Operator) Deploy(ctx context.Context) (Result, error) {
 	if err := errors.Join(o.Site.Validate(), o.Site.ValidateFiles()); err != nil {
 		return Result{}, err
@@ -36,11 +36,14 @@ func (o Operator) Deploy(ctx context.Context) (Result, error) {
 	})
 }
 
-// upToDate runs f with the agents up to date, and says what Up would change besides.
+// upToDate runs f with the agents up to date, sees that the site answers then, and says what Up would change besides.
 func (s *session) upToDate(ctx context.Context, f func() error) error {
 	err := s.refresh(ctx)
 	if err == nil {
 		err = f()
+	}
+	if err == nil {
+		err = s.awaitFront(ctx)
 	}
 	if err == nil {
 		s.result.Pending, err = s.pending(ctx)
@@ -159,12 +162,12 @@ func (s *session) deploy(ctx context.Context, p packed) error {
 	}
 	for _, server := range s.with(site.RoleApp) {
 		if err := s.do(ctx, s.hosts[server.Name], agent.Request{Verb: agent.VerbInstall, Release: release}); err != nil {
-			return errors.Join(s.stays(ctx, "install release "+release, server.Name, err), s.discard(ctx, release))
+			return errors.Join(s.unchanged(ctx, "install release "+release, server.Name, err), s.discard(ctx, release))
 		}
 	}
 	first := s.with(site.RoleApp)[0].Name
 	if err := s.do(ctx, s.hosts[first], agent.Request{Verb: agent.VerbMigrate, Release: release}); err != nil {
-		return errors.Join(s.stays(ctx, "migrate with release "+release, first, err), s.discard(ctx, release))
+		return errors.Join(s.unchanged(ctx, "migrate with release "+release, first, err), s.discard(ctx, release))
 	}
 	store := s.releases()
 	before, etag, err := store.Current(ctx)
@@ -178,16 +181,20 @@ func (s *session) deploy(ctx context.Context, p packed) error {
 	return s.rollout(ctx, before)
 }
 
-// stays says that nothing has changed for visitors.
-func (s *session) stays(ctx context.Context, what, server string, err error) error {
+// unchanged says that nothing has changed for visitors.
+func (s *session) unchanged(ctx context.Context, what, server string, err error) error {
+	err = fmt.Errorf("site: %s on %q: %w", what, server, err)
 	current, _, _ := s.releases().Current(ctx)
 	if current == "" {
-		return fmt.Errorf("site: %s on %q: %w\nthe site has no release yet, and visitors see the page that says so; mend what the lines above name, then run up again", what, server, err)
+		return fmt.Errorf("%w\nthe site has no release yet, and visitors see the page that says so; mend what the lines above name, then run up again", err)
 	}
-	return fmt.Errorf("site: %s on %q: %w\nthe site still runs %s", what, server, err, current)
+	if good, goodErr := s.releases().IsGood(ctx, current); goodErr == nil && !good {
+		return fmt.Errorf("%w\nthe site's release is still %s, which has never come up", err, current)
+	}
+	return fmt.Errorf("%w\nthe site still runs %s", err, current)
 }
 
-// packed is the source as it was packed, in a temporary file.
+// packed is the source as it was packed, in a file without a name, which ends with the program however it ends.
 type packed struct {
 	codedeploy.Packed
 	file *os.File
@@ -195,7 +202,6 @@ type packed struct {
 
 func (p packed) close() {
 	_ = p.file.Close()
-	_ = os.Remove(p.file.Name())
 }
 
 // pack packs the source. Close what it returns.
@@ -204,6 +210,10 @@ func (o Operator) pack(ctx context.Context) (p packed, err error) {
 		return p, err
 	}
 	if p.file, err = os.CreateTemp("", "siteblocks-*.tar.gz"); err != nil {
+		return p, err
+	}
+	if err := os.Remove(p.file.Name()); err != nil {
+		p.close()
 		return p, err
 	}
 	err = o.step("", "pack "+o.Site.App.Source, func() error {

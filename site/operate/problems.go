@@ -21,7 +21,9 @@ func (s Status) problems() []string {
 	}
 	say(s.Answer == "ok", "visitors: %s", s.Answer)
 	maintenance := slices.ContainsFunc(s.Servers, func(v ServerStatus) bool { return v.Report != nil && v.Report.Maintenance })
-	say(!maintenance, "maintenance is on: visitors get %s; maintenance off ends it", cmp.Or(s.Front, "no answer"))
+	restoring := slices.ContainsFunc(s.Servers, func(v ServerStatus) bool { return v.Report != nil && v.Report.Restoring })
+	say(!restoring, "a restore of the data did not come to its end: visitors get %s; run up, or backup restore", cmp.Or(s.Front, "no answer"))
+	say(!maintenance || restoring, "maintenance is on: visitors get %s; maintenance off ends it", cmp.Or(s.Front, "no answer"))
 	say(maintenance || !strings.HasPrefix(s.Front, "5"), "visitors get %s at %s", s.Front, s.URL)
 	for _, v := range s.Servers {
 		for _, p := range v.problems(s.Release) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x"
 	"github.com/siteblocks/siteblocks/site"
@@ -70,19 +68,7 @@ func (s *session) pending(ctx context.Context) ([]string, error) {
 			}
 		}
 	}
-	if len(all) > 0 {
-		s.emit(site.Event{Time: time.Now(), Step: "warning: " + pendingText(all), State: site.StepProgress})
-	}
 	return all, err
-}
-
-func pendingText(all []string) string {
-	const shown = 6
-	rest := ""
-	if len(all) > shown {
-		rest = fmt.Sprintf(" and %d more", len(all)-shown)
-	}
-	return fmt.Sprintf("the servers differ from the site's value, which only up applies; run up (%s%s)", strings.Join(all[:min(shown, len(all))], ", "), rest)
 }
 
 // refreshed is a session on the site's servers with a role, whose agents are up to date; the lease is taken only where
