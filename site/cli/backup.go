@@ -113,6 +113,10 @@ func (c *command) backupList(ctx context.Context) error {
 	}
 	slices.Reverse(all) // the newest first
 	return c.answer(all, func() {
+		if len(all) == 0 {
+			fmt.Fprintln(c.stdout, "there are no backups yet")
+			return
+		}
 		t := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "BACKUP\tAGE\tROWS\tSIZE\tVERIFIED\tPROBLEM")
 		for _, l := range all {

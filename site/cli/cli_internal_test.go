@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x"
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site"
 )
@@ -29,7 +32,7 @@ func invoke(t *testing.T, change func(*site.Site), args ...string) (status int, 
 		change(&s)
 	}
 	var out, errout bytes.Buffer
-	status = run(t.Context(), s, args, strings.NewReader(""), &out, &errout)
+	status = Program{Site: s}.run(t.Context(), args, strings.NewReader(""), &out, &errout)
 	return status, out.String(), errout.String()
 }
 
@@ -64,7 +67,7 @@ func TestWithoutDocker(t *testing.T) {
 // TestWhatAVerbDoesNotKnowIsRefused tries words and flags that no verb, or another verb, knows, before and after words.
 func TestWhatAVerbDoesNotKnowIsRefused(t *testing.T) {
 	wrong := [][]string{
-		{"upp"}, {"help", "down"}, {"-json"}, {"-json", "status"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
+		{"upp"}, {"help", "downn"}, {"help", "down", "now"}, {"-json"}, {"-json", "status"}, {"maintenance"}, {"maintenance", "perhaps"}, {"maintenance", "on", "off"}, {"ssh"}, {"render"}, {"render", "web-1", "web-2"},
 		{"agent"}, {"agent", "nothing"}, {"agent", "converge"}, {"agent", "boot", "now"}, {"agent", "backup", "all"}, {"agent", "request", "x"}, {"agent", "request", "-check"}, {"agent", "boot", "-check"},
 		{"backup"}, {"backup", "everything"}, {"backup", "-json"}, {"backup", "prune", "-dry"}, {"backup", "restore", "-before", "soon"}, {"backup", "restore", "x", "-before", "8:00"},
 		{"down", "-keep-data"}, {"down", "-delete-data=perhaps"}, {"logs", "web-1", "web-2"},
@@ -122,7 +125,7 @@ func TestDestroyingIsSpeltOutAndConfirmed(t *testing.T) {
 			v, words := find(strings.Fields(args))
 			var stderr bytes.Buffer
 			t.Setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
-			c := &command{site: site.Site{Name: "shop"}, verb: v, stdin: strings.NewReader(typed), stdout: io.Discard, stderr: &stderr, ask: func() bool { return true }}
+			c := &command{site: site.Site{Name: "shop"}, cloud: onDocker, verb: v, stdin: strings.NewReader(typed), stdout: io.Discard, stderr: &stderr, ask: func() bool { return true }}
 			require.NoError(t, c.parse(words))
 			err := v.run(c, t.Context())
 			require.Contains(t, stderr.String(), "Type the site's name to go on: ", args)
@@ -139,7 +142,7 @@ func TestDestroyingIsSpeltOutAndConfirmed(t *testing.T) {
 	}
 	for _, args := range []string{"down", "backup prune", "backup restore"} {
 		v, words := find(strings.Fields(args))
-		c := &command{site: site.Site{Name: "shop"}, verb: v, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, ask: func() bool { t.Error(args); return true }}
+		c := &command{site: site.Site{Name: "shop"}, cloud: onDocker, verb: v, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, ask: func() bool { t.Error(args); return true }}
 		require.NoError(t, c.parse(words))
 		require.ErrorContains(t, v.run(c, t.Context()), "no Docker engine answers", "what destroys nothing asks nothing")
 	}
@@ -163,8 +166,50 @@ func TestWrongArguments(t *testing.T) {
 	status, stdout, _ := invoke(t, nil)
 	require.Zero(t, status, "without arguments it says what it can do")
 	for _, v := range verbs() {
-		require.Contains(t, stdout, "  "+v.usage()+" ")
+		require.Equal(t, !v.hidden, strings.Contains(stdout, "  "+strings.TrimSpace(v.name+" "+v.words)+" "), v.name)
 	}
+}
+
+func TestHelpOfAVerbNamesItsFlags(t *testing.T) {
+	for _, args := range [][]string{{"help", "down"}, {"down", "-h"}, {"down", "--help"}} {
+		status, stdout, _ := invoke(t, nil, args...)
+		require.Zero(t, status, args)
+		require.Contains(t, stdout, "usage: down [-delete-data] [-skip-backup] [-lose-files] [-json] [-wait DURATION]\n")
+		require.Contains(t, stdout, "  -wait DURATION  for another operator's verb to end (1m)\n")
+	}
+}
+
+func TestWhatWasMeantIsNamed(t *testing.T) {
+	for typed, want := range map[string]string{
+		"pln": "there is plan", "stauts": "there is status", "rollbak": "there is rollback", "frobnicate": "see help", "-json status": "flags stand after the verb",
+		"backup":     "there is backup now, backup list, backup verify, backup restore, backup prune",
+		"backup nwo": "there is backup now, backup list",
+	} {
+		status, _, stderr := invoke(t, nil, strings.Fields(typed)...)
+		require.Equal(t, 2, status)
+		require.Contains(t, stderr, want, typed)
+	}
+}
+
+func TestAProgramMayHaveACloudOfItsOwn(t *testing.T) {
+	p := Program{Site: site.Site{Name: "shop"}, Cloud: func(func(string)) (ec2x.Cloud, error) { return nil, errors.New("the sky is clear") }}
+	var stderr bytes.Buffer
+	require.Equal(t, 1, p.run(t.Context(), []string{"status"}, nil, io.Discard, &stderr))
+	require.Contains(t, stderr.String(), "the sky is clear")
+}
+
+func TestStepsThatGoOnAreSaidWhereNothingIsDrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, false)
+		p.event(site.Event{Server: "web-1", Step: "packages \x1b[2J", State: site.StepStarted})
+		time.Sleep(65 * time.Second)
+		p.event(site.Event{Server: "web-1", Step: "packages", State: site.StepDone, Elapsed: 65 * time.Second})
+		time.Sleep(time.Hour)
+		p.end()
+		require.Equal(t, "  10.0s  web-1    packages \\x1b[2J … 10s\n  20.0s  web-1    packages \\x1b[2J … 20s\n"+
+			"  40.0s  web-1    packages \\x1b[2J … 40s\n  65.0s  web-1    packages (1m5s)\n", out.String())
+	})
 }
 
 func TestWrongSiteIsNamedByItsFields(t *testing.T) {

@@ -27,6 +27,19 @@ func (c *command) shell(ctx context.Context, h *sshx.Client) error {
 	return h.Shell(ctx, "", t)
 }
 
+// columns is the width of a terminal; 80 where it does not say.
+func columns(f *os.File) int {
+	c := command{stdin: f}
+	var rows, columns int
+	if size, err := c.stty("size"); err == nil {
+		_, _ = fmt.Sscan(size, &rows, &columns)
+	}
+	if columns < 20 {
+		return 80
+	}
+	return columns
+}
+
 // stty asks or sets the terminal that is the command's input; an error where it is none.
 func (c *command) stty(words ...string) (string, error) {
 	cmd := exec.Command("stty", words...)

@@ -61,7 +61,7 @@ func (c *command) changed(f func(operate.Operator) (operate.Result, error)) erro
 		return c.printJSON(r)
 	}
 	fmt.Fprintf(c.stdout, "%s runs release %s", c.site.Name, r.Release)
-	if r.Changed > 0 {
+	if r.Changed > 0 && c.verb.name == "up" {
 		fmt.Fprintf(c.stdout, ", %d changes on its servers", r.Changed)
 	}
 	if r.Restored != "" {
@@ -72,7 +72,7 @@ func (c *command) changed(f func(operate.Operator) (operate.Result, error)) erro
 		c.printNotBackedUp()
 	}
 	if len(r.Pending) > 0 {
-		fmt.Fprintln(c.stdout, "\nNot applied, for only up does it; run up:")
+		fmt.Fprintln(c.stdout, "\nThese changes wait for up:")
 		for _, change := range r.Pending {
 			fmt.Fprintf(c.stdout, "  %s\n", change)
 		}
@@ -90,10 +90,16 @@ func (c *command) status(ctx context.Context) error {
 		return err
 	}
 	if c.json {
-		return c.printJSON(st)
+		if err := c.printJSON(st); err != nil || st.Well {
+			return err
+		}
+		return errNotWell
 	}
-	_, err = fmt.Fprint(c.stdout, st)
-	return err
+	fmt.Fprint(c.stdout, st)
+	if !st.Well {
+		return errNotWell
+	}
+	return nil
 }
 
 func orDash(s string) string {
@@ -128,7 +134,14 @@ func (c *command) maintenance(ctx context.Context) error {
 	if c.args[0] != "on" && c.args[0] != "off" {
 		return c.misused(fmt.Sprintf("%q is not understood", c.args[0]))
 	}
-	return c.with(func(o operate.Operator) error { return o.SetMaintenance(ctx, c.args[0] == "on") })
+	on := c.args[0] == "on"
+	err := c.with(func(o operate.Operator) error { return o.SetMaintenance(ctx, on) })
+	if err == nil && on {
+		c.say("visitors see the maintenance page; maintenance off ends it")
+	} else if err == nil {
+		c.say("visitors see the site")
+	}
+	return err
 }
 
 func (c *command) ssh(ctx context.Context) error {
@@ -146,7 +159,11 @@ func (c *command) ssh(ctx context.Context) error {
 }
 
 func (c *command) restart(ctx context.Context) error {
-	return c.with(func(o operate.Operator) error { return o.Restart(ctx) })
+	err := c.with(func(o operate.Operator) error { return o.Restart(ctx) })
+	if err == nil {
+		c.say("every process was restarted")
+	}
+	return err
 }
 
 func (c *command) runCommand(ctx context.Context) error {
@@ -210,7 +227,7 @@ func (c *command) down(ctx context.Context) error {
 	case c.deleteData:
 		loss = "Every backup and release of " + c.site.Name + " is deleted, with its servers and the data on them. Nothing brings them back."
 	case c.skipBackup:
-		loss = "What was written to " + c.site.Name + " since its last backup is lost, and so are the files in its linked directories."
+		loss = "What was written to " + c.site.Name + " since its last backup is lost."
 	case c.loseFiles:
 		loss = "The files in linked directories of " + c.site.Name + " are lost: no backup has them."
 	}
@@ -219,9 +236,22 @@ func (c *command) down(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.with(func(o operate.Operator) error {
+	err := c.with(func(o operate.Operator) error {
 		return o.Down(ctx, operate.DownOptions{DeleteData: c.deleteData, SkipBackup: c.skipBackup, LoseFiles: c.loseFiles})
 	})
+	if err == nil && c.deleteData {
+		c.say(c.site.Name + " and all of its data are gone")
+	} else if err == nil {
+		c.say(c.site.Name + " is down, with its data kept; up brings it back")
+	}
+	return err
+}
+
+// say ends a verb that has no answer of its own; JSON has none either.
+func (c *command) say(what string) {
+	if !c.json {
+		fmt.Fprintln(c.stdout, what)
+	}
 }
 
 func (c *command) printJSON(v any) error {
