@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// LogDir is where the slow log lies, owned by mysql. MariaDB of Debian 13 has no such directory: whoever lays the
+// configuration down makes it, else nothing is logged.
+const LogDir = "/var/log/mysql"
+
 // Config is a server's my.cnf. Its zero value is a server for one machine: it listens on loopback and the socket,
 // loses nothing that it acknowledged, and keeps binary logs in the form that replication and restoring to a point in
 // time need, so that neither asks for a restart later.
@@ -171,6 +175,10 @@ func (c Config) binlog(f *file) {
 		f.why("Rows, not statements: replaying them cannot give another result.")
 		f.set("binlog_format", "ROW")
 	}
+	if !c.mysql() { // MySQL calls the setting deprecated since 8.0.34, and warns of it at every start
+		f.why("With rows a function cannot make replicas differ, so whoever may create functions and triggers needs no SUPER.")
+		f.set("log_bin_trust_function_creators", "ON")
+	}
 	f.why("Whole rows before and after, so that a mistaken statement can be found and taken back.")
 	f.set("binlog_row_image", "FULL")
 	f.set("max_binlog_size", "128M")
@@ -199,7 +207,7 @@ func (c Config) diagnosis(f *file) {
 	f.why("Queries from this many seconds on are written down; the distribution rotates the file.")
 	f.set("slow_query_log", "ON")
 	f.set("long_query_time", slow.Seconds())
-	f.set("slow_query_log_file", "/var/log/mysql/slow.log")
+	f.set("slow_query_log_file", LogDir+"/slow.log")
 }
 
 func (c Config) mysql() bool { return c.Version.Flavor == MySQL }

@@ -50,7 +50,7 @@ func (s Site) CheckRecord(record []byte) error {
 	if len(differ) == 0 {
 		return nil
 	}
-	return fmt.Errorf("site: the program on the server has another Site than the operator's: %s; a Site must not be made from the environment, files or the time, and Operator.Site must be the one that Program has",
+	return fmt.Errorf("site: the program on the server has another Site than the operator's: %s; a Site must not be made from the environment, files or the time, and Operator.Site must be the one that Program has; a secret belongs in a file of App.LinkedFiles",
 		strings.Join(differ, "; "))
 }
 

@@ -57,7 +57,8 @@ type App struct {
 	Packages []string
 
 	// Env is its environment besides PORT, HOST_NAME, DATABASE_URL and SECRET_KEY_BASE. Plans print its
-	// names, never its values.
+	// names, never its values. It must not come from the operator's own environment, which the servers do not have (see
+	// CheckRecord): a secret belongs in a file of LinkedFiles.
 	Env map[string]string
 
 	// LinkedDirs and LinkedFiles live in shared/ and are linked into every release, as Capistrano does. No backup has

@@ -110,12 +110,13 @@ func (s Site) DatabaseSoftware() mysqlrepl.Software {
 
 func (s Site) databaseSteps(ec2x.Server, Inputs) ([]provision.Step, error) {
 	sw := s.DatabaseSoftware()
-	conf, err := mysqlrepl.Config{Version: sw.Version}.Render()
+	conf, err := mysqlrepl.Config{Version: sw.Version, SocketOnly: true}.Render() // a port could be taken while the server restarts
 	if err != nil {
 		return nil, err
 	}
 	steps := []provision.Step{
 		provision.File{Path: sw.Config, Content: conf, Check: sw.Check[0] + " --defaults-file={} " + strings.Join(sw.Check[1:], " ") + " >/dev/null"},
+		provision.Dir{Path: mysqlrepl.LogDir, Owner: "mysql", Group: "adm", Mode: 0o2750},
 		always(sw.Service),
 		provision.Unit{Name: sw.Service, RestartOn: []string{sw.Config}},
 		provision.Command{

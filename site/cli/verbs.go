@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
+	"github.com/siteblocks/siteblocks/s3backup"
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/operate"
 )
@@ -110,24 +111,38 @@ func orDash(s string) string {
 }
 
 func (c *command) releases(ctx context.Context) error {
-	return c.with(func(o operate.Operator) error {
-		all, current, err := o.Releases(ctx)
-		if err != nil {
-			return err
-		}
-		if c.json {
-			return c.printJSON(map[string]any{"current": current, "releases": all})
+	var all []operate.Release
+	err := c.with(func(o operate.Operator) (err error) {
+		all, err = o.Releases(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.answer(all, func() {
+		if len(all) == 0 {
+			fmt.Fprintln(c.stdout, "nothing was deployed yet")
+			return
 		}
 		t := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "RELEASE\tAGE\tSTATE\tREVISION\tSIZE\tBY")
 		for _, r := range all {
-			mark := " "
-			if r.Name == current {
-				mark = "*"
-			}
-			fmt.Fprintf(t, "%s %s\t%s\t%d KiB\t%s\n", mark, r.Name, orDash(r.Revision), r.Size>>10, r.By)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, time.Since(r.Created).Round(time.Second), releaseState(r), orDash(r.Revision), s3backup.Size(r.Size), r.By)
 		}
-		return t.Flush()
+		_ = t.Flush()
 	})
+}
+
+func releaseState(r operate.Release) string {
+	switch {
+	case r.Current && r.Good:
+		return "current"
+	case r.Current:
+		return "current, never came up"
+	case r.Good:
+		return "good"
+	}
+	return "never came up"
 }
 
 func (c *command) maintenance(ctx context.Context) error {

@@ -90,18 +90,36 @@ func (s *session) rollbackTo(ctx context.Context, release string) (string, error
 	return release, err
 }
 
-// Releases lists what was deployed, newest first, and which one is current.
-func (o Operator) Releases(ctx context.Context) (all []codedeploy.Release, current string, err error) {
+// Release is a release of the site that lies in its bucket. One that did not come up is not kept, but for the first.
+type Release struct {
+	codedeploy.Release
+	Current bool `json:"current"` // it is the one that the servers are to run
+	Good    bool `json:"good"`    // it came up once: Rollback may go to it
+}
+
+// Releases lists what was deployed, newest first.
+func (o Operator) Releases(ctx context.Context) ([]Release, error) {
 	s, err := o.open(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if all, err = s.releases().List(ctx); err != nil {
-		return nil, "", err
+	stored, err := s.releases().List(ctx)
+	if err != nil {
+		return nil, err
 	}
-	slices.Reverse(all)
-	current, _, err = s.releases().Current(ctx)
-	return all, current, err
+	current, _, err := s.releases().Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(stored)
+	all := make([]Release, len(stored))
+	for i, r := range stored {
+		all[i] = Release{Release: r, Current: r.Name == current}
+		if all[i].Good, err = s.releases().IsGood(ctx, r.Name); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // change runs a verb on a site whose servers are all up.

@@ -122,9 +122,9 @@ func converges(t *testing.T, o operate.Operator) operate.Result {
 	r, err := o.Up(t.Context())
 	require.NoError(t, err)
 	upAgain(t, o)
-	all, current, err := o.Releases(t.Context())
+	all, err := o.Releases(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, all[0].Name, current)
-	require.Equal(t, current, onServer(t, o, "ls /var/www/"+o.Site.Name+"/releases"), "one release, and nothing half-made beside it")
+	require.True(t, all[0].Current && all[0].Good)
+	require.Equal(t, all[0].Name, onServer(t, o, "ls /var/www/"+o.Site.Name+"/releases"), "one release, and nothing half-made beside it")
 	return r
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site/internal/layout"
+	"github.com/siteblocks/siteblocks/site/internal/terminal"
 )
 
 // LogOptions say what Logs shows besides the newest lines.
@@ -65,7 +66,7 @@ type logLine struct {
 }
 
 func (l logLine) String() string {
-	return l.at.UTC().Format("2006-01-02T15:04:05Z") + " " + l.source + " " + l.text
+	return terminal.Line(l.at.UTC().Format("2006-01-02T15:04:05Z") + " " + l.source + " " + l.text)
 }
 
 // logReader takes the output of journalctl and the access log apart. It keeps the lines, or writes them to to.
@@ -141,6 +142,9 @@ func newHealthLines(path string) *healthLines {
 	}
 }
 
+// ownRequest is one of this program: of status, by its name, or of the agent to Apache's balancer.
+var ownRequest = regexp.MustCompile(`"` + userAgent + `" |^127\.0\.0\.1 "(?:GET|POST) /balancer-manager[? ]`)
+
 var (
 	logTags = regexp.MustCompile(`^(?:\[[^\]]*\] )+`)
 	logID   = regexp.MustCompile(`\[[0-9a-f-]{36}\]`)                       // of a request, among the tags
@@ -149,7 +153,7 @@ var (
 
 func (h *healthLines) has(l logLine, pid string) bool {
 	if l.source == "visitor" {
-		return h.request.MatchString(l.text)
+		return h.request.MatchString(l.text) || ownRequest.MatchString(l.text)
 	}
 	if !strings.HasPrefix(l.source, "app@") {
 		return false

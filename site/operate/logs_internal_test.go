@@ -39,6 +39,10 @@ func TestLogsWithoutHealthChecks(t *testing.T) {
 		`{"__REALTIME_TIMESTAMP":"1764590401000000","_SYSTEMD_UNIT":"init.scope","UNIT":"apache2.service","_PID":"1","MESSAGE":"Started apache2.service"}`,
 		`192.0.2.1 - - [01/Dec/2025:13:00:00 +0100] "GET /up HTTP/1.1" 200 2 "-" "monitor"`,
 		`192.0.2.1 - ada [01/Dec/2025:13:00:00 +0100] "GET /entries?page=2 HTTP/1.1" 200 512 "-" "curl"`,
+		`192.0.2.1 - - [01/Dec/2025:13:00:00 +0100] "GET / HTTP/1.1" 200 2 "-" "siteblocks" shop.localhost 1033 -`,
+		`127.0.0.1 - - [01/Dec/2025:13:00:00 +0100] "GET /balancer-manager?xml=1 HTTP/1.1" 200 2 "-" "curl/8" - 1033 -`,
+		`192.0.2.1 - - [01/Dec/2025:13:00:00 +0100] "GET /balancer-manager HTTP/1.1" 404 2 "-" "curl/8" - 1033 -`,
+		app("9", `"two\nlines \u001b[2J"`),
 		"this is no line of either", "",
 	}, "\n")
 	var out bytes.Buffer
@@ -62,6 +66,8 @@ func TestLogsWithoutHealthChecks(t *testing.T) {
 		"app@8001 bad�",
 		"apache2 Started apache2.service",
 		`visitor 192.0.2.1 "GET /entries?page=2 HTTP/1.1" 200 512 "-" "curl"`,
+		`visitor 192.0.2.1 "GET /balancer-manager HTTP/1.1" 404 2 "-" "curl/8" - 1033 -`,
+		`app@8001 two\x0alines \x1b[2J`,
 	}, texts)
 	require.Contains(t, out.String(), "2025-12-01T12:00:00Z visitor", "times are UTC")
 
@@ -69,5 +75,5 @@ func TestLogsWithoutHealthChecks(t *testing.T) {
 	r = &logReader{health: newHealthLines("/up"), to: &out, all: true}
 	_, err := (&lineWriter{line: r.line}).Write([]byte(log))
 	require.NoError(t, err)
-	require.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 22)
+	require.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 26)
 }

@@ -49,8 +49,11 @@ func Dial(ctx context.Context, opts Options) (*Engine, error) {
 	info, err := cli.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		_ = cli.Close()
-		return nil, fmt.Errorf("%w at %s: %w; start Docker, or point DOCKER_HOST at a Docker or podman socket that you may use",
-			ErrNoDocker, cli.DaemonHost(), err)
+		remedy := "start Docker, or point DOCKER_HOST at a Docker or podman socket that you may use"
+		if strings.Contains(err.Error(), "permission denied") {
+			remedy = "Docker's socket is open to root and the group docker: add yourself to it, and log in again"
+		}
+		return nil, fmt.Errorf("%w at %s: %w; %s", ErrNoDocker, cli.DaemonHost(), err, remedy)
 	}
 	e := &Engine{Client: cli, opts: opts, cgroupV2: info.Info.CgroupVersion == "2"}
 	e.arch = goArch(info.Info.Architecture)
