@@ -4,6 +4,7 @@ package apachecfg_test
 
 import (
 	"bufio"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -153,7 +154,7 @@ func diesOnce(t *testing.T, s *server) {
 	}
 }
 
-// longBodies are refused whether they say how long they are or not, in HTTP/1.1 and HTTP/2.
+// longBodies are refused whether they say how long they are or not, in HTTP/1.1 and HTTP/2, and while they still come.
 func longBodies(t *testing.T, s *server, site apachecfg.Site) {
 	site.MaxBody, site.HTTP.RedirectToHTTPS = 100_000, false
 	site = s.serve(t, site)
@@ -176,6 +177,41 @@ func longBodies(t *testing.T, s *server, site apachecfg.Site) {
 				require.Equal(t, length <= 100_000, res.StatusCode == http.StatusOK, "%s %d %v: %s", base, length, says, res.Status)
 			}
 		}
+	}
+	t.Run("HTTP/2 without end", func(t *testing.T) {
+		endless := io.LimitReader(rand.Reader, 1<<40) // of no known length
+		res, err := s.client().Post(fmt.Sprintf("https://%s:%d/x", site.Host, site.HTTPS.PublicPort), "text/plain", endless)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		require.Equal(t, "HTTP/2.0", res.Proto)
+		require.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err, "the answer arrives whole before the stream is reset")
+		require.Contains(t, string(text), "</html>")
+	})
+}
+
+// slowBodies come for half a minute, one below and one above the rate that a body has to keep.
+func slowBodies(t *testing.T, s *server) {
+	for rate, want := range map[int]int{600: http.StatusRequestTimeout, 6000: http.StatusOK} {
+		t.Run(fmt.Sprintf("%d bytes a second", rate), func(t *testing.T) {
+			t.Parallel()
+			const seconds = 30
+			c, err := net.Dial("tcp", s.Port(80).String())
+			require.NoError(t, err)
+			defer c.Close()
+			require.NoError(t, c.SetDeadline(time.Now().Add(2*seconds*time.Second)))
+			fmt.Fprintf(c, "POST /x HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: %d\r\n\r\n", seconds*rate)
+			go func() {
+				for range seconds {
+					time.Sleep(time.Second)
+					_, _ = io.WriteString(c, strings.Repeat("x", rate)) // an error is Apache that had enough
+				}
+			}()
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			require.NoError(t, err)
+			require.Equal(t, want, res.StatusCode)
+		})
 	}
 }
 

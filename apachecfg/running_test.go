@@ -43,7 +43,7 @@ func quoting(t *testing.T, s *server) {
 		site.Headers[fmt.Sprintf("X-Quote-%d", i)] = strings.ReplaceAll(value, "\t", " ") + "x"
 	}
 	for i, value := range []string{"${PATH}", "$${HOME}", `\${PATH}`, `"`, `\`, `\"`, `a\\`, "%{PATH}e", "%%", "%D", "$1",
-		`" "expr=true`, "${" + apachecfg.Dollar + "}", `x" env=y`, "\\\\${APACHE_LOG_DIR}\\"} {
+		`" "expr=true`, "${" + apachecfg.Dollar + "}", `x" env=y`, "\\\\${APACHE_LOG_DIR}\\", "xexpr=abc", "\"expr=abc", `\expr=%{REMOTE_ADDR}`, "expr", "early", "env=x"} {
 		site.Headers[fmt.Sprintf("X-Edge-%d", i)] = value
 	}
 	site = s.serve(t, site)

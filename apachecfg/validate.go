@@ -194,6 +194,8 @@ func (c *checker) headers(headers map[string]string) {
 		if fact := control(headers[name]); fact != "" {
 			c.that(false, "Headers["+name+"]", headers[name], fact)
 		}
+		c.that(!strings.HasPrefix(strings.ToLower(headers[name]), "expr="), "Headers["+name+"]", headers[name],
+			"begins with expr=, which Apache would compute")
 	}
 }
 

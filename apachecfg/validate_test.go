@@ -41,6 +41,7 @@ func TestMistakes(t *testing.T) {
 		"zone":                {func(s *apachecfg.Site) { s.App.Processes[0] = netip.MustParseAddrPort("[fe80::1%a]:1") }, `App.Processes[0] [fe80::1%a]:1 is not an address`},
 		"half a second":       {func(s *apachecfg.Site) { s.App.Timeout = 1500 * time.Millisecond }, `App.Timeout 1.5s is not whole seconds`},
 		"header newline":      {func(s *apachecfg.Site) { s.Headers = map[string]string{"X-A": "a\nb"} }, `Headers[X-A] "a\nb" has the control byte 0x0a`},
+		"header expression":   {func(s *apachecfg.Site) { s.Headers = map[string]string{"X-A": "expr=abc"} }, `Headers[X-A] "expr=abc" begins with expr=`},
 		"header name":         {func(s *apachecfg.Site) { s.Headers = map[string]string{"X A": "a"} }, `Headers "X A" is not a header name`},
 		"header twice":        {func(s *apachecfg.Site) { s.Headers = map[string]string{"X-A": "a", "x-a": "b"} }, `is there twice`},
 		"threads":             {func(s *apachecfg.Site) { s.Threads.PerProcess = 513 }, `Threads.PerProcess 513 is not within 1 and 512`},

@@ -19,6 +19,10 @@ import (
 // link, names with control characters, setuid, setgid and sticky bits, and everything that is neither file, folder nor
 // symbolic link.
 //
+// It refuses what one tar reads otherwise than another. Of a POSIX header's records it takes path, linkpath, times, owners and
+// comments, not those of GNU tar (sparse files), libarchive or star; of global headers one at the beginning with a comment, as
+// git archive writes it; of files none of 8 GiB and more.
+//
 // Linked are the paths that will lead to shared data once the release is installed (see Target). A link may lead into one of
 // them, but not through it and back out, and none of them may lie beneath a link or a file of the tarball.
 func Check(r io.Reader, linked ...string) error {
@@ -27,7 +31,8 @@ func Check(r io.Reader, linked ...string) error {
 	if err != nil {
 		return fail(err)
 	}
-	archive, found := tar.NewReader(zip), tree{}
+	raw := &strict{r: zip}
+	archive, found := tar.NewReader(raw), tree{}
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -43,7 +48,7 @@ func Check(r io.Reader, linked ...string) error {
 	if err := found.check(linked); err != nil {
 		return fail(err)
 	}
-	if _, err = io.Copy(io.Discard, zip); err != nil { // what follows the archive's end still has to be sound gzip
+	if _, err = io.Copy(io.Discard, raw); err != nil { // what follows the archive's end still has to be sound gzip
 		return fail(err)
 	}
 	return nil
@@ -68,9 +73,9 @@ func (t tree) add(h *tar.Header) error {
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(h.Name, "./"), "/")
 	if name == "" && h.Typeflag == tar.TypeDir {
-		return nil
+		return checkRecords(h, h.Name)
 	}
-	if err := checkEntry(h, name); err != nil {
+	if err := errors.Join(checkEntry(h, name), checkRecords(h, name)); err != nil {
 		return err
 	}
 	for p := path.Dir(name); p != "."; p = path.Dir(p) {
@@ -88,9 +93,29 @@ func (t tree) add(h *tar.Header) error {
 
 // checkGlobal refuses what a tar that honours global headers would apply to the entries after it, unlike package tar.
 func checkGlobal(h *tar.Header) error {
+	if len(h.PAXRecords) == 0 { // so package tar leaves them too where it cannot read one of them
+		return errors.New("its global header has no records that can be read")
+	}
 	for key := range h.PAXRecords {
 		if key != "comment" {
 			return fmt.Errorf("its global header sets %q for all entries", key)
+		}
+	}
+	return nil
+}
+
+// records are those of POSIX that every tar reads alike. Not hdrcharset, which GNU tar passes over; not size, which tells where
+// the next header is: see strict.
+var records = []string{"path", "linkpath", "mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"}
+
+// checkRecords refuses what package tar passes over and another tar obeys, such as GNU.sparse.name, which is a name.
+func checkRecords(h *tar.Header, name string) error {
+	for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
+		if !slices.Contains(records, key) {
+			return fmt.Errorf("%q has the record %q, which not every tar reads alike", name, key)
+		}
+		if h.PAXRecords[key] == "" && key != "comment" { // GNU tar takes the empty value, package tar what is in the header
+			return fmt.Errorf("%q has an empty record %q", name, key)
 		}
 	}
 	return nil
@@ -111,6 +136,8 @@ func checkEntry(h *tar.Header, name string) error {
 		return fmt.Errorf("%q is neither file, folder nor symbolic link", name)
 	case h.Format == tar.FormatUnknown: // as read: it has extensions of two formats, of which another tar may obey the other
 		return fmt.Errorf("%q mixes two formats of tar", name)
+	case h.Typeflag != tar.TypeReg && h.Size != 0: // of which one tar passes over what follows, and another reads it
+		return fmt.Errorf("%q is a %s with a content of %d bytes", name, kinds[h.Typeflag], h.Size)
 	case h.Typeflag == tar.TypeReg && strings.HasSuffix(h.Name, "/"):
 		return fmt.Errorf("%q is a file with the name of a folder", h.Name)
 	case h.Mode&^0o777 != 0 && h.Typeflag != tar.TypeSymlink:

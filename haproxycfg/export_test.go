@@ -13,6 +13,9 @@ import (
 func Quote(s string) string       { return quote(s) }
 func QuoteFormat(s string) string { return quoteFormat(s) }
 
+// Forged is for the comparison with apachecfg's list.
+var Forged = forged
+
 func Load(ctx context.Context, h sshx.Host, c Config) error { return load(ctx, h, c, true) }
 
 // Judge is Preflight's decision about the lines that the script printed.

@@ -21,7 +21,8 @@ type Frontend struct {
 	Backend string
 
 	// TrustForwarded keeps X-Forwarded-For and its like as the client sent them, for a frontend that only a proxy of
-	// one's own reaches. Zero: they are dropped and set anew, since any client can write them.
+	// one's own reaches. Zero: they are dropped and set anew, since any client can write them; so are the headers of other
+	// proxies and clouds (True-Client-IP, X-Remote-User and their like) and all whose names have an underscore.
 	TrustForwarded bool
 
 	// MaxConn is how many connections at most. Zero: Global.MaxConn.

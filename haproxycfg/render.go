@@ -29,6 +29,20 @@ const ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" +
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" +
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
+// forged are the headers, beside X-Forwarded-…, by which a client could pass for a proxy or a cloud in front, or (Proxy) make
+// a program use one. Each text is one line's alternatives. The block apachecfg has the same list for Apache.
+var forged = []string{
+	"forwarded|forwarded-for|proxy|proxy-connection|proxy-client-ip|wl-proxy-client-ip|x-proxyuser-ip",
+	"x-original-(for|forwarded-for|host|proto|uri|url)|x-rewrite-url|x-host|x-script-name|script-name",
+	"x-url-scheme|x-scheme|x-https|front-end-https|x-arr-ssl|x-request-start|x-queue-start",
+	"x-sendfile-type|x-accel-(mapping|redirect)|remote-user|x-remote-user",
+	"client-ip|x-client-ip|x-cluster-client-ip|true-client-ip|real-ip|x-real-ip|x-originating-ip",
+	"remote-addr|x-remote-addr|x-remote-ip",
+	"cf-(connecting-ip|connecting-ipv6|ipcountry|pseudo-ipv4|ray|visitor)|do-connecting-ip",
+	"cloudfront-(forwarded-proto|viewer-address)|x-amz-cf-id|fastly-(client-ip|ssl)|fly-(client-ip|forwarded-proto)",
+	"akamai-origin-hop|ali-cdn-real-ip|cdn-src-ip|x-appengine-user-ip|x-azure-(clientip|socketip)|x-envoy-external-address",
+}
+
 // Render returns the configuration file, for ConfigPath. Equal configurations give equal bytes, and what is ordered
 // stays in its order. The error joins every mistake that Validate finds.
 func Render(c Config) ([]byte, error) {

@@ -12,6 +12,7 @@ type view struct {
 	Global                                                     Global
 	Socket, State, HardStop, Ciphers                           string
 	TLS                                                        bool
+	Forged                                                     []string
 	GlobalRaw                                                  []line
 	Connect, Client, Server, Queue, Request, KeepAlive, Tunnel string
 	Frontends                                                  []frontendView
@@ -49,7 +50,7 @@ const statsName = "figures"
 func newView(c Config) view {
 	t := c.Timeouts
 	v := view{
-		Global: c.Global, Socket: SocketPath, State: StatePath, HardStop: span(c.hardStop()), Ciphers: ciphers, TLS: c.tls(),
+		Global: c.Global, Socket: SocketPath, State: StatePath, HardStop: span(c.hardStop()), Ciphers: ciphers, TLS: c.tls(), Forged: forged,
 		GlobalRaw: rawLines("global", c.Global.Raw),
 		Connect:   span(or(t.Connect, 2*time.Second)), Client: span(t.client()), Server: span(t.server()),
 		Queue: span(t.queue()), Request: span(t.request()),
