@@ -96,20 +96,25 @@ func (a *account) allow(ctx context.Context, databases []string, everywhere ...s
 	if a.quoted == "" {
 		return nil
 	}
-	escape := strings.NewReplacer(`\`, `\\`, "_", `\_`, "%", `\%`)
-	if a.root.origin.Flavor == "mysql" {
-		if literal, err := one(ctx, a.root, "SELECT @@partial_revokes", 0); err == nil && literal == "1" {
-			escape = strings.NewReplacer()
-		}
-	}
-	var statements []string
-	for _, name := range databases {
-		statements = append(statements, "GRANT ALL PRIVILEGES ON "+quoteName(escape.Replace(name))+".* TO "+a.quoted)
-	}
+	statements := a.root.grantAll(ctx, databases, a.quoted)
 	if len(everywhere) > 0 {
 		statements = append(statements, "GRANT "+strings.Join(everywhere, ", ")+" ON *.* TO "+a.quoted)
 	}
 	return a.root.unlogged(ctx, statements...)
+}
+
+// grantAll gives the statements that give an account all rights on some databases.
+func (s *session) grantAll(ctx context.Context, databases []string, account string) (statements []string) {
+	escape := strings.NewReplacer(`\`, `\\`, "_", `\_`, "%", `\%`)
+	if s.origin.Flavor == "mysql" {
+		if literal, err := one(ctx, s, "SELECT @@partial_revokes", 0); err == nil && literal == "1" {
+			escape = strings.NewReplacer()
+		}
+	}
+	for _, name := range databases {
+		statements = append(statements, "GRANT ALL PRIVILEGES ON "+quoteName(escape.Replace(name))+".* TO "+account)
+	}
+	return statements
 }
 
 // define lets the account make what runs with the rights of others, under the databases' own names. Who those others are
@@ -163,10 +168,20 @@ func (a *account) finish(ctx context.Context, m Manifest, later []delayed) error
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("s3backup: restore %s: %w: at %q", m.ID, err, excerpt([]byte(d.text)))
+			return fmt.Errorf("s3backup: restore %s: %w: at %q%s", m.ID, err, excerpt([]byte(d.text)), remedy(err))
 		}
 	}
 	return nil
+}
+
+// remedy says what to do about an account that is not there. Accounts are not in a backup, and a view upon a view of such
+// an account cannot be made.
+func remedy(err error) string {
+	var refused *mysql.MySQLError
+	if errors.As(err, &refused) && refused.Number == 1449 {
+		return "; make that account, locked if nobody is to use it (CREATE USER … ACCOUNT LOCK), and try again"
+	}
+	return ""
 }
 
 // dropAccounts removes the accounts of loads that have ended, or were killed.

@@ -22,6 +22,7 @@ type dataCase struct {
 	nothing bool     // restored onto nothing, too; at full size all are
 	make    []string // before the backup
 	said    []string // in the manifest's warnings
+	told    []string // by each restore
 	globals []string // settings of the server while it is backed up and restored; those that it knows
 	kept    []string // queries whose answers are the same after a restore over what is there
 	damage  []string // after it
@@ -68,6 +69,19 @@ var dataCases = []dataCase{
 		refused: []string{"INSERT INTO `A`.middle VALUES (7, 99)", "INSERT INTO `OUT`.child VALUES (99)"},
 		counts: map[string]int64{
 			"SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'OUT' AND CONSTRAINT_NAME = 'comes_in' AND DELETE_RULE = 'CASCADE' AND UNIQUE_CONSTRAINT_SCHEMA = 'A'": 1,
+		},
+	},
+	{
+		name: "keys to tables that are not there", nothing: true,
+		make: []string{
+			"SET SESSION foreign_key_checks = 0", "CREATE TABLE `A`.o_fk (id INT, CONSTRAINT nofk FOREIGN KEY (id) REFERENCES `A`.nowhere (id))",
+			"CREATE TABLE `B`.o_fk (id INT, CONSTRAINT nofk FOREIGN KEY (id) REFERENCES `A`.nowhere (id) ON DELETE CASCADE)", "INSERT INTO `A`.o_fk VALUES (1)", "SET SESSION foreign_key_checks = 1",
+		},
+		told:    []string{`foreign key "nofk" of table `, "o_fk to ", "leads to a table that the backup does not have: until there is one it refuses new rows"},
+		refused: []string{"INSERT INTO `A`.o_fk VALUES (2)", "INSERT INTO `B`.o_fk VALUES (2)"},
+		counts: map[string]int64{
+			"SELECT COUNT(*) FROM `A`.o_fk": 1,
+			"SELECT COUNT(*) FROM information_schema.KEY_COLUMN_USAGE WHERE CONSTRAINT_NAME = 'nofk' AND CONSTRAINT_SCHEMA IN ('A', 'B') AND REFERENCED_TABLE_SCHEMA = 'A' AND REFERENCED_TABLE_NAME = 'nowhere'": 2,
 		},
 	},
 	{
@@ -267,8 +281,14 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 		require.Contains(t, strings.Join(m.Warnings, "\n"), text)
 	}
 	restore := func(after string) {
-		_, err := p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
+		store, said := p.store, ""
+		store.Events = func(e s3backup.Event) { t.Log(e); said += e.String() + "\n" }
+		_, err := store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
 		require.NoError(t, err, after)
+		require.NotContains(t, said, "interrupted", after)
+		for _, text := range c.told {
+			require.Contains(t, said, names.Replace(text), after)
+		}
 		run(c.works...)
 		for _, s := range c.refused {
 			_, err := p.db.Exec(names.Replace(s))

@@ -78,16 +78,47 @@ func (s *session) checkDefiners(ctx context.Context, m Manifest, later []delayed
 
 var grantText = regexp.MustCompile("^GRANT (.+?) ON (?:(?:PROCEDURE|FUNCTION|PACKAGE|PACKAGE BODY) )?(`(?:[^`]|``)+`|\\*)\\.")
 
-// reachesBeyond reports an account that is there and has rights beyond some databases.
-func (s *session) reachesBeyond(ctx context.Context, account string, databases []string) (bool, error) {
+// quoteAccount quotes "user@host" for a statement. Without a host it is a role of MariaDB's.
+func (s *session) quoteAccount(account string) (quoted string, role bool) {
 	user, host := account, ""
 	if at := strings.LastIndexByte(account, '@'); at >= 0 {
 		user, host = account[:at], account[at+1:]
 	}
-	grantee := quoteName(user)
-	if host != "" || s.origin.Flavor == "mysql" {
-		grantee += "@" + quoteName(host)
+	if host == "" && s.origin.Flavor != "mysql" {
+		return quoteName(user), true
 	}
+	return quoteName(user) + "@" + quoteName(host), false
+}
+
+// makeDefiners makes the accounts that a backup names, on a server that has none but its own and is thrown away: locked, and
+// with rights on the backup's databases alone. A view upon another cannot be made before the other's definer is there.
+func (s *session) makeDefiners(ctx context.Context, m Manifest, later []delayed) error {
+	var accounts []string
+	for _, d := range later {
+		if d.kind == body {
+			accounts = append(accounts, d.made.definer)
+		}
+	}
+	for _, d := range m.Definers {
+		accounts = append(accounts, d.Account)
+	}
+	slices.Sort(accounts)
+	for _, account := range slices.Compact(accounts) {
+		quoted, role := s.quoteAccount(account)
+		create := "CREATE USER IF NOT EXISTS " + quoted + " ACCOUNT LOCK"
+		if role {
+			create = "CREATE ROLE IF NOT EXISTS " + quoted
+		}
+		if err := s.unlogged(ctx, append([]string{create}, s.grantAll(ctx, m.Databases, quoted)...)...); err != nil {
+			return fmt.Errorf("s3backup: restore %s: make the definer %q: %w", m.ID, account, err)
+		}
+	}
+	return nil
+}
+
+// reachesBeyond reports an account that is there and has rights beyond some databases.
+func (s *session) reachesBeyond(ctx context.Context, account string, databases []string) (bool, error) {
+	grantee, _ := s.quoteAccount(account)
 	rows, err := s.query(ctx, "SHOW GRANTS FOR "+grantee)
 	var refused *mysql.MySQLError
 	if errors.As(err, &refused) && refused.Number == 1141 {

@@ -89,8 +89,18 @@
 //     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
 //
 // The list compares sizes with the manifests: a backup whose content was written over is bad, by name. Nothing of this keeps
-// whoever has a server's credentials from adding false backups. The list shows which were verified, and Find says so where
-// an older one was and the newest was not.
+// whoever has a server's credentials from adding false backups and false verdicts. But only the store says when an object
+// came into it, and a name is believed no further than the store agrees:
+//
+//   - What is of a later time than the store's (ErrAhead) is never chosen, takes no other backup's place and stops none from
+//     being made. Status warns of it, and Prune deletes it. A verdict of a later time does not count.
+//   - What came into the store more than a day after its time (ErrLate) is not chosen and takes no place either. It stays,
+//     for in a bucket that was copied all backups are such: Select.Late restores one, Retention.Late lets them go.
+//   - Prune goes past an object lock only for what came into the store at its own time, and for the above.
+//   - A refuted backup keeps its place in the rules, so that no verdict makes it go. Find says which newer ones it passed over.
+//
+// A false backup of the present time remains one that nobody can tell. The list shows which were verified, and Find says so
+// where an older one was and the newest was not.
 //
 // # What a restore runs
 //

@@ -12,6 +12,8 @@ var (
 	ErrWrongKey   = errors.New("no identity decrypts the backup")                         // or none is given
 	ErrOtherSite  = errors.New("backup of another site")                                  // manifest and place disagree
 	ErrClock      = errors.New("clock is wrong")                                          // against the store's, or it went back
+	ErrAhead      = errors.New("backup is of a later time than the store's")              // no honest machine makes such a one: see Entry.Problem
+	ErrLate       = errors.New("backup came into the store long after its time")          // as all do in a bucket that was copied: see Select.Late
 	ErrStoreDown  = errors.New("store does not answer")                                   // the connection failed or broke, and trying again did not help
 	ErrServerDown = errors.New("database server does not answer")                         // nothing is known of what it holds
 	ErrBucketFull = errors.New("bucket is full")                                          // the store takes no more bytes

@@ -123,6 +123,24 @@ func (r *restore) pointOutside(ctx context.Context) error {
 			return err
 		}
 	}
+	return r.pointNowhere(ctx, all)
+}
+
+// pointNowhere lets keys of the new tables that lead to a table which the backup does not have lead to where that would
+// be. With such a table the exchange would have taken them along; without it they are left with the fresh database's name.
+func (r *restore) pointNowhere(ctx context.Context, all []foreignKey) error {
+	now := inverse(r.fresh)
+	for _, k := range all {
+		name, fresh := now[k.toDatabase]
+		if !fresh || leftover.MatchString(k.database) {
+			continue
+		}
+		if err := r.session.point(ctx, k, name, false); err != nil {
+			return err
+		}
+		k.toDatabase = name
+		r.store.emit(Note{Warning: true, Text: fmt.Sprintf("%s leads to a table that the backup does not have: until there is one it refuses new rows", k)})
+	}
 	return nil
 }
 

@@ -105,7 +105,7 @@ func (s *script) judge(text []byte) (statement, error) {
 
 func (s *script) judgeSetting(st statement, text string) (statement, error) {
 	st.kind = setting
-	probe := lexer{reading: reading{mariaDB: s.mariaDB}}
+	probe := lexer{reading: s.server}
 	version, length, conditional := probe.conditional([]byte(text))
 	switch {
 	case conditional:
@@ -125,7 +125,7 @@ func (s *script) judgeSetting(st statement, text string) (statement, error) {
 
 // judgeTable looks at the code of a CREATE TABLE: all but its strings, names and comments.
 func (s *script) judgeTable(text []byte) error {
-	code, err := codeOf(text, s.vars.reading(s.mariaDB))
+	code, err := codeOf(text, s.vars.reading(s.server))
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,11 @@ func TestMySQLApplicationStaysItself(t *testing.T)  { applicationStaysItself(t) 
 // applicationStaysItself: what the application may make in its own database, restore and verify never run as anything else.
 func applicationStaysItself(t *testing.T) {
 	p := onServer(t)
+	views := "SELECT COUNT(*) FROM information_schema.VIEWS WHERE DEFINER = 'app@localhost' AND TABLE_SCHEMA = '" + p.database + "'"
 	p.exec(t, "DROP USER IF EXISTS app@localhost", "CREATE USER app@localhost IDENTIFIED BY 'Aa1-secret'", "GRANT ALL PRIVILEGES ON `"+p.database+"`.* TO app@localhost",
 		"USE `"+p.database+"`; CREATE TABLE t (x INT) COMMENT '; GRANT ALL PRIVILEGES ON *.* TO app@localhost;'", "INSERT INTO `"+p.database+"`.t VALUES (1)",
-		"CREATE DEFINER=root@localhost PROCEDURE `"+p.database+"`.roots() SELECT COUNT(*) FROM mysql.user")
+		"CREATE DEFINER=root@localhost PROCEDURE `"+p.database+"`.roots() SELECT COUNT(*) FROM mysql.user",
+		"USE `"+p.database+"`; CREATE DEFINER=app@localhost VIEW w1 AS SELECT x FROM t; CREATE DEFINER=app@localhost VIEW w2 AS SELECT x FROM w1")
 	defer p.exec(t, "DROP USER app@localhost")
 	for name, body := range map[string]string{
 		"zz": "SET @a = 1 # ;;\n--1 + '\nCREATE USER IF NOT EXISTS `app`@`localhost` ;;\nGRANT ALL PRIVILEGES ON *.* TO `app`@`localhost` WITH GRANT OPTION ;;\n--'\n",
@@ -42,6 +44,7 @@ func applicationStaysItself(t *testing.T) {
 		_, err = p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
 		require.NoError(t, err)
 		require.Equal(t, before, routines(t, p))
+		require.EqualValues(t, 2, p.number(t, views))
 		p.exec(t, "DROP DATABASE `"+p.database+"`")
 	}
 	p.exec(t, "CREATE DATABASE `"+p.database+"`")

@@ -11,6 +11,7 @@ type reading struct {
 	noBackslash bool // sql_mode NO_BACKSLASH_ESCAPES
 	ansiQuotes  bool // sql_mode ANSI_QUOTES: "…" is a name, not a string
 	twoByte     bool // character_set_client has characters that end in a backslash or a backquote
+	noHints     bool // "/*+" begins a comment like any other, as in MariaDB before 12
 }
 
 // lexer goes over a text line by line as the server's own lexical analysis does, as far as that decides what is code and
@@ -116,8 +117,8 @@ func (l *lexer) comment(rest []byte) int {
 	l.state = '*'
 	version, length, conditional := l.conditional(rest)
 	switch {
-	case len(rest) > 2 && rest[2] == '+':
-		l.state = '+'
+	case len(rest) > 2 && rest[2] == '+' && !l.noHints:
+		return l.hint(rest)
 	case !conditional:
 	case version == anyVersion:
 		l.state, l.opened = inCode, true
@@ -130,6 +131,38 @@ func (l *lexer) comment(rest []byte) int {
 		}
 	}
 	return length
+}
+
+// hint takes an optimizer hint. A server may look for quotes in it, or may not. Where both find its end in the same place,
+// that is where it ends; otherwise step goes on, and refuses the quotes.
+func (l *lexer) hint(rest []byte) int {
+	const begin = 3
+	end := bytes.Index(rest[begin:], []byte("*/"))
+	if end >= 0 && balanced(rest[begin:begin+end]) {
+		l.state = inCode
+		return begin + end + 2
+	}
+	l.state = '+'
+	return begin
+}
+
+// balanced reports a text in which each quote is closed, and none is within others.
+func balanced(text []byte) bool {
+	const quotes = "'\"`"
+	if bytes.IndexByte(text, '\\') >= 0 {
+		return false
+	}
+	for {
+		at := bytes.IndexAny(text, quotes)
+		if at < 0 {
+			return true
+		}
+		end := bytes.IndexAny(text[at+1:], quotes)
+		if end < 0 || text[at+1+end] != text[at] {
+			return false
+		}
+		text = text[at+1+end+1:]
+	}
 }
 
 // Which servers take a conditional comment for code.

@@ -83,7 +83,7 @@ func randomScript(random *rand.Rand, client string) (text string, statements []s
 		}
 		text += delimiter + "\n"
 	}
-	s := newScript(strings.NewReader(text), client)
+	s := newScript(strings.NewReader(text), Origin{Flavor: client})
 	for {
 		one, err := s.split()
 		if err != nil {

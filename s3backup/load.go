@@ -48,7 +48,7 @@ func (s Store) load(ctx context.Context, m Manifest, l *loader, phase string) er
 	}
 	defer content.Close()
 	meter := newMeter(phase, m.Content.Bytes, s.emit)
-	script := newScript(io.TeeReader(content, meter), l.session.origin.Flavor)
+	script := newScript(io.TeeReader(content, meter), l.session.origin)
 	for {
 		st, err := script.next()
 		if errors.Is(err, io.EOF) {

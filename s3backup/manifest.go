@@ -159,6 +159,9 @@ func decodeManifest(text []byte, site, id string) (Manifest, error) {
 	case len(m.Object.Chunks) == 0 || m.Object.Name == "":
 		return m, fmt.Errorf("s3backup: manifest of %s: %w: it names no object", id, ErrCorrupt)
 	}
+	if at, err := idAt(id); err == nil && at.Sub(m.Started).Abs() > time.Second {
+		return m, fmt.Errorf("s3backup: manifest of %s: %w: it says that it was begun at %s", id, ErrCorrupt, m.Started.UTC().Format(time.RFC3339))
+	}
 	var sum int64
 	for _, c := range m.Object.Chunks {
 		if c.Bytes <= 0 || c.Bytes > maxChunk || len(c.SHA256) != 64 {

@@ -2,7 +2,10 @@ package s3backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +16,8 @@ func (s Store) Plan(ctx context.Context) ([]Decision, error) {
 }
 
 // Prune deletes what Keep does not keep, oldest first, and sweeps what interrupted runs left. It returns the
-// decisions on every backup; each deletion is also an event before it happens. Killed in the middle it has deleted
+// decisions on every backup; each deletion is also an event before it happens. Past the store's object lock it deletes
+// only what came into the store at the time in its name, and backups that are ErrAhead. Killed in the middle it has deleted
 // less, and what it was at is no longer listed.
 func (s Store) Prune(ctx context.Context) ([]Decision, error) {
 	if err := s.Validate(); err != nil {
@@ -37,23 +41,34 @@ func (s Store) Prune(ctx context.Context) ([]Decision, error) {
 			continue
 		}
 		s.emit(d)
-		if err := s.discard(ctx, d.ID, objects); err != nil {
+		at := slices.IndexFunc(entries, func(e Entry) bool { return e.ID == d.ID })
+		if err := s.discard(ctx, entries[at], objects); err != nil {
 			return decisions, err
 		}
 	}
 	return decisions, nil
 }
 
-// discard deletes a backup's objects. The manifest goes first: half of a backup must not look like one.
-func (s Store) discard(ctx context.Context, id string, objects []found) error {
-	if err := s.remove(ctx, s.key(id, manifestName)); err != nil {
-		return fmt.Errorf("s3backup: prune %s: %w", id, err)
+// discard deletes a backup's objects. The manifest goes first: half of a backup must not look like one. An object that is
+// locked and not of the backup's time is nothing that a backup writes, and is left to the end of its lock.
+func (s Store) discard(ctx context.Context, e Entry, objects []found) error {
+	misdated := errors.Is(e.Problem, ErrAhead) || errors.Is(e.Problem, ErrLate)
+	if err := s.remove(ctx, s.key(e.ID, manifestName), true); err != nil {
+		return fmt.Errorf("s3backup: prune %s: %w", e.ID, err)
 	}
 	for _, o := range objects {
-		if strings.HasPrefix(o.key, s.key(id, "")) && o.key != s.key(id, manifestName) {
-			if err := s.remove(ctx, o.key); err != nil {
-				return fmt.Errorf("s3backup: prune %s: %w", id, err)
-			}
+		name, within := strings.CutPrefix(o.key, s.key(e.ID, ""))
+		if !within || name == manifestName {
+			continue
+		}
+		pastLock := misdated || s.dated(o) || verdictText.MatchString(name)
+		err := s.remove(ctx, o.key, pastLock)
+		if status(err) == http.StatusForbidden && !pastLock {
+			s.emit(Note{Warning: true, Text: o.key + " is locked and no part of the backup: it stays until its lock ends"})
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("s3backup: prune %s: %w", e.ID, err)
 		}
 	}
 	return nil
@@ -62,7 +77,10 @@ func (s Store) discard(ctx context.Context, id string, objects []found) error {
 func candidates(entries []Entry) []Candidate {
 	var all []Candidate
 	for _, e := range entries {
-		all = append(all, Candidate{ID: e.ID, At: e.At, Damaged: e.Problem != nil, Refuted: e.Refuted(), Verified: e.Verified()})
+		all = append(all, Candidate{
+			ID: e.ID, At: e.At, Damaged: e.Problem != nil, Refuted: e.Refuted(), Verified: e.Verified(),
+			Ahead: errors.Is(e.Problem, ErrAhead), Late: errors.Is(e.Problem, ErrLate),
+		})
 	}
 	return all
 }

@@ -104,9 +104,9 @@ func TestObjectsFit(t *testing.T) {
 
 func TestObjectThatWasWrittenOver(t *testing.T) {
 	m := Manifest{ID: "x", Object: Object{Name: "dump", Bytes: 7}}
-	require.NoError(t, contents{bytes: map[string]int64{"k": 7}}.check("k", m))
+	require.NoError(t, contents{objects: map[string]found{"k": {bytes: 7}}}.check("k", m))
 	require.ErrorIs(t, contents{}.check("k", m), ErrCorrupt)
-	require.ErrorContains(t, contents{bytes: map[string]int64{"k": 0}}.check("k", m), "0 bytes, the manifest says 7")
+	require.ErrorContains(t, contents{objects: map[string]found{"k": {}}}.check("k", m), "0 bytes, the manifest says 7")
 }
 
 func TestHistoryOfAnotherTime(t *testing.T) {

@@ -33,6 +33,7 @@ type Restored struct {
 	Rows      int64
 	Took      time.Duration
 	Old       map[string]string // by database, under which name the old one was kept
+	Warnings  []string          // Find's, such as that a newer backup was passed over, and why
 }
 
 // leftover matches the databases that a restore makes besides: the fresh one, and the one that was replaced, which
@@ -71,7 +72,7 @@ func (s Store) Restore(ctx context.Context, which Select, to Target) (Restored, 
 	if err := r.run(ctx); err != nil {
 		return Restored{}, err
 	}
-	done := Restored{Backup: m, Databases: m.Databases, Rows: m.Rows(), Took: time.Since(begin)}
+	done := Restored{Backup: m, Databases: m.Databases, Rows: m.Rows(), Took: time.Since(begin), Warnings: entry.Warnings}
 	if to.KeepOld {
 		done.Old = r.old
 	}

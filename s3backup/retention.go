@@ -15,7 +15,10 @@ import (
 //   - a Retention without any rule deletes nothing,
 //   - the newest backup that can be used always stays,
 //   - nothing is deleted unless a newer backup that stays was verified,
-//   - damaged backups are neither counted nor deleted.
+//   - a backup that a Verify has refuted takes no other's place, and keeps its own: whoever can write a verdict makes no
+//     backup go by it,
+//   - damaged backups are neither counted nor deleted,
+//   - a backup that is of a later time than the store's (ErrAhead) is not counted, and goes: no honest machine made it.
 type Retention struct {
 	Within  time.Duration // everything no older than this against the newest, such as 24h
 	Last    int           // so many of the newest
@@ -27,6 +30,9 @@ type Retention struct {
 
 	// Unverified deletes also where no newer backup was verified. Zero does not.
 	Unverified bool
+	// Late deletes also backups that came into the store long after their time (ErrLate), if a newer one that stays was
+	// verified. Zero keeps them: in a bucket that was copied all are such.
+	Late bool
 }
 
 // Validate reports every mistake at once.
@@ -70,8 +76,10 @@ func (r Retention) rules() []rule {
 type Candidate struct {
 	ID       string
 	At       time.Time
-	Damaged  bool // cannot be read: neither counted nor deleted
-	Refuted  bool // a Verify failed: not counted
+	Damaged  bool // cannot be used: neither counted nor deleted, but for the next two
+	Ahead    bool // Damaged by being ErrAhead
+	Late     bool // Damaged by being ErrLate
+	Refuted  bool // a Verify failed: counted apart
 	Verified bool // a Verify succeeded
 }
 
@@ -113,13 +121,20 @@ func (r Retention) Decide(candidates []Candidate) []Decision {
 		case len(reasons[i]) > 0:
 		case r.empty():
 			d.Reason = "there is no rule"
-		case c.Damaged:
+		case c.Ahead:
+			d.Keep, d.Reason = false, "it is of a later time than the store's: no honest machine made it"
+		case c.Late && !r.Late:
+			d.Reason = "it came into the store long after its time: somebody should look at it"
+		case c.Damaged && !c.Late:
 			d.Reason = "damaged: somebody should look at it"
 		case !proven && !r.Unverified:
 			d.Reason = "no newer backup is verified"
 		default:
 			d.Keep, d.Reason = false, "fits no rule"
-			if c.Refuted {
+			switch {
+			case c.Late:
+				d.Reason = "it came into the store long after its time"
+			case c.Refuted:
 				d.Reason = "could not be restored"
 			}
 		}
@@ -130,18 +145,30 @@ func (r Retention) Decide(candidates []Candidate) []Decision {
 }
 
 func (r Retention) empty() bool {
-	r.Unverified = false
+	r.Unverified, r.Late = false, false
 	return r == Retention{}
 }
 
-// reasons gives for each candidate, oldest first, the rules that keep it.
+// reasons gives for each candidate, oldest first, the rules that keep it. What was refuted is counted apart: it takes the
+// place of none that is usable, and stays as long as it would if the verdict were not there.
 func (r Retention) reasons(sorted []Candidate) [][]string {
+	reasons := r.count(sorted, Candidate.usable)
+	for i, all := range r.count(sorted, func(c Candidate) bool { return !c.Damaged }) {
+		if sorted[i].Refuted && len(all) > 0 {
+			reasons[i] = append([]string{"refuted"}, all...)
+		}
+	}
+	return reasons
+}
+
+// count gives the rules that keep each of those that count.
+func (r Retention) count(sorted []Candidate, counts func(Candidate) bool) [][]string {
 	reasons := make([][]string, len(sorted))
 	var newest *Candidate
 	seen := map[string]bool{}
-	counts := map[string]int{}
+	taken := map[string]int{}
 	for i, c := range slices.Backward(sorted) {
-		if !c.usable() {
+		if !counts(c) {
 			continue
 		}
 		if newest == nil {
@@ -153,11 +180,11 @@ func (r Retention) reasons(sorted []Candidate) [][]string {
 		}
 		for _, rule := range r.rules() {
 			period := rule.name + " " + rule.period(c)
-			if counts[rule.name] == rule.count || seen[period] {
+			if taken[rule.name] == rule.count || seen[period] {
 				continue
 			}
 			seen[period] = true
-			counts[rule.name]++
+			taken[rule.name]++
 			reasons[i] = append(reasons[i], period)
 		}
 	}

@@ -41,8 +41,8 @@ func TestRetentionByTable(t *testing.T) {
 func TestRetentionSpares(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
 	candidates := []s3backup.Candidate{{ID: "a", At: day(1)}, {ID: "b", At: day(2)}, {ID: "c", At: day(3), Refuted: true, Verified: true}, {ID: "d", At: day(4), Damaged: true}}
-	kept := func(r s3backup.Retention) (ids string) {
-		for _, d := range r.Decide(candidates) {
+	kept := func(r s3backup.Retention, more ...s3backup.Candidate) (ids string) {
+		for _, d := range r.Decide(slices.Concat(candidates, more)) {
 			if d.Keep {
 				ids += d.ID
 			}
@@ -52,7 +52,11 @@ func TestRetentionSpares(t *testing.T) {
 	require.Equal(t, "abcd", kept(s3backup.Retention{}), "no rule")
 	require.Equal(t, "abcd", kept(s3backup.Retention{Unverified: true}), "no rule")
 	require.Equal(t, "abcd", kept(s3backup.Retention{Last: 1}), "nothing is verified")
-	require.Equal(t, "bd", kept(s3backup.Retention{Last: 1, Unverified: true}), "the last good one stays, a damaged one is not touched")
+	require.Equal(t, "bcd", kept(s3backup.Retention{Last: 1, Unverified: true}), "the last good one stays, a damaged one is not touched, and a verdict costs none its place")
+	require.Equal(t, "bde", kept(s3backup.Retention{Last: 1, Unverified: true}, s3backup.Candidate{ID: "e", At: day(5), Refuted: true}), "a refuted one without a place goes")
+	require.Equal(t, "abcd", kept(s3backup.Retention{Last: 1}, s3backup.Candidate{ID: "e", At: day(5), Damaged: true, Ahead: true}), "nobody makes it but to do harm")
+	require.Equal(t, "abcde", kept(s3backup.Retention{Last: 1}, s3backup.Candidate{ID: "e", At: day(5), Damaged: true, Late: true}))
+	require.Equal(t, "abcde", kept(s3backup.Retention{}, s3backup.Candidate{ID: "e", At: day(5), Damaged: true, Ahead: true}), "no rule")
 	candidates[1].Verified = true
 	require.Equal(t, "bcd", kept(s3backup.Retention{Last: 1}))
 }

@@ -21,7 +21,7 @@ func (s *script) rows() ([]byte, error) {
 	if head == nil {
 		return nil, fmt.Errorf("%w: an INSERT of another shape: at %q", ErrScript, excerpt(s.text))
 	}
-	if s.vars.reading(s.mariaDB).noBackslash {
+	if s.vars.reading(s.server).noBackslash {
 		return nil, fmt.Errorf("%w: rows under a sql_mode in which a backslash is no escape", ErrScript)
 	}
 	for at := head[1]; ; {

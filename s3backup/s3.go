@@ -111,9 +111,10 @@ func (s Store) create(ctx context.Context, key string, text []byte) error {
 	return nil
 }
 
-func (s Store) remove(ctx context.Context, key string) error {
+// remove deletes an object; past the store's object lock only where the caller knows that it is what its name says.
+func (s Store) remove(ctx context.Context, key string, pastLock bool) error {
 	_, err := s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key})
-	if status(err) == http.StatusForbidden && s.Retain > 0 {
+	if status(err) == http.StatusForbidden && s.Retain > 0 && pastLock {
 		_, err = s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key, BypassGovernanceRetention: aws.Bool(true)})
 	}
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // into a table's comment or a routine's body cannot become a statement of its own.
 type script struct {
 	r         *bufio.Reader
-	mariaDB   bool
+	server    reading // what of it never changes
 	delimiter []byte
 	text      []byte // of the statement being read; reused
 	first     bool   // no line was read yet
@@ -22,10 +22,19 @@ type script struct {
 	vars      variables
 }
 
-func newScript(r io.Reader, flavor string) *script {
+// newScript reads a script as a server does.
+func newScript(r io.Reader, server Origin) *script {
 	return &script{
-		r: bufio.NewReaderSize(r, 1<<20), mariaDB: flavor != "mysql", delimiter: []byte(";"), first: true, vars: variables{},
+		r: bufio.NewReaderSize(r, 1<<20), server: readingOf(server), delimiter: []byte(";"), first: true, vars: variables{},
 	}
+}
+
+func readingOf(server Origin) reading {
+	r := reading{mariaDB: server.Flavor != "mysql"}
+	var version int
+	_, err := fmt.Sscanf(server.Version, "%d.", &version)
+	r.noHints = r.mariaDB && err == nil && version < 12
+	return r
 }
 
 // statement is one statement without its delimiter, valid until the next.
@@ -135,7 +144,7 @@ func (s *script) setDelimiter(line []byte) error {
 // rest reads on until the delimiter. Two readings must agree on where it is: that of a server which takes all
 // conditional comments for code, and that of one which takes those of versions that it may not have for comments.
 func (s *script) rest() ([]byte, error) {
-	whole := lexer{reading: s.vars.reading(s.mariaDB)}
+	whole := lexer{reading: s.vars.reading(s.server)}
 	skips := whole
 	skips.skips = true
 	for begin := 0; ; {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,11 @@ import (
 
 // whole reads a script to its end, or to its first mistake.
 func whole(text, flavor string) (all []statement, err error) {
-	s := newScript(strings.NewReader(text), flavor)
+	return readAs(text, Origin{Flavor: flavor})
+}
+
+func readAs(text string, server Origin) (all []statement, err error) {
+	s := newScript(strings.NewReader(text), server)
 	for {
 		st, err := s.next()
 		if errors.Is(err, io.EOF) {
@@ -112,6 +117,30 @@ func TestScriptReadsBodies(t *testing.T) {
 		require.NoError(t, err, test.text)
 		require.Equal(t, []kind{setting, setting, body}, kinds, test.text)
 		require.Equal(t, strings.TrimSpace("CREATE DEFINER=`a`@`b` PROCEDURE `p`()\n"+test.text), all[2])
+	}
+}
+
+// TestScriptReadsHints: a server that has no hints takes them for comments. In one that has, quotes may be quotes or not.
+func TestScriptReadsHints(t *testing.T) {
+	old, recent, mysql := Origin{Flavor: "mariadb", Version: "11.8.9-MariaDB"}, Origin{Flavor: "mariadb", Version: "12.1.2-MariaDB"}, Origin{Flavor: "mysql", Version: "9.7.0"}
+	for text, readers := range map[string][]Origin{
+		"SELECT /*+ it's \"x\" ` */ 1":                         {old},
+		"SELECT /*+ it's */ 1 /* ' */":                         {old},
+		"SELECT /*+ 'a */ ;;\n' */ 1":                          nil,
+		"SELECT /*+ \\ */ 1":                                   {old},
+		"SELECT /*+ SET_VAR(sql_mode='') QB_NAME(`a`) */ ';;'": {old, recent, mysql},
+		"SELECT /*+ \"it's\" 'x' */ 1":                         {old},
+		"SELECT /*+ BKA(t)\n */ 1":                             {old, recent, mysql},
+	} {
+		for _, server := range []Origin{old, recent, mysql} {
+			all, err := readAs(bodyScript("", "utf8mb4", text), server)
+			if slices.Contains(readers, server) {
+				require.NoError(t, err, "%s: %s", server.Version, text)
+				require.Contains(t, string(all[2].text), text)
+				continue
+			}
+			require.Error(t, err, "%s: %s", server.Version, text)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func (s Store) sweep(ctx context.Context, objects []found, entries []Entry, cloc
 		if !abandoned(o.key, o.modified) {
 			continue
 		}
-		err := s.remove(ctx, o.key)
+		err := s.remove(ctx, o.key, s.dated(o))
 		if status(err) == http.StatusForbidden {
 			s.emit(Note{Text: o.key + " was left by an interrupted run; prune with credentials that may delete sweeps it"})
 			continue
@@ -44,6 +44,13 @@ func (s Store) sweep(ctx context.Context, objects []found, entries []Entry, cloc
 		s.emit(Note{Text: "swept " + o.key + ", left by an interrupted run"})
 	}
 	return s.sweepUploads(ctx, abandoned)
+}
+
+// dated reports an object whose backup has a name that agrees with when the store got the object.
+func (s Store) dated(o found) bool {
+	id, _, _ := strings.Cut(strings.TrimPrefix(o.key, s.base()), "/")
+	at, err := idAt(id)
+	return err == nil && checkDate(at, o.modified) == nil
 }
 
 func (s Store) sweepUploads(ctx context.Context, abandoned func(key string, begun time.Time) bool) error {

@@ -82,9 +82,9 @@ var ansiModes = []string{"ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB
 // twoByteCharsets have characters whose second byte may be a backslash or a backquote.
 var twoByteCharsets = []string{"big5", "cp932", "gb18030", "gbk", "sjis"}
 
-// reading is how the server reads what comes next.
-func (v variables) reading(mariaDB bool) reading {
-	r := reading{mariaDB: mariaDB, twoByte: slices.Contains(twoByteCharsets, strings.ToLower(v["character_set_client"]))}
+// reading is how a server, of which r is what never changes, reads what comes next.
+func (v variables) reading(r reading) reading {
+	r.twoByte = slices.Contains(twoByteCharsets, strings.ToLower(v["character_set_client"]))
 	for mode := range bytes.SplitSeq(bytes.ToUpper([]byte(v["sql_mode"])), []byte(",")) {
 		r.noBackslash = r.noBackslash || string(mode) == "NO_BACKSLASH_ESCAPES"
 		r.ansiQuotes = r.ansiQuotes || slices.Contains(ansiModes, string(mode))

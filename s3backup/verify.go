@@ -109,7 +109,8 @@ func (s Store) try(ctx context.Context, m Manifest, scratch Scratch) (Verdict, e
 	return v, nil
 }
 
-// loadWhole loads a backup as a restore does: by an account of its own, first the tables, then all else.
+// loadWhole loads a backup as a restore does: by an account of its own, first the tables, then all else. Accounts are not
+// in a backup, so that of those which it names the scratch server gets stand-ins.
 func (s Store) loadWhole(ctx context.Context, m Manifest, account *account, open *session) error {
 	l := &loader{session: open, fresh: map[string]string{}}
 	for _, name := range m.Databases {
@@ -119,6 +120,9 @@ func (s Store) loadWhole(ctx context.Context, m Manifest, account *account, open
 	_ = open.Close()
 	if err == nil && m.Definers != nil {
 		err = account.root.checkDefiners(ctx, m, l.later)
+	}
+	if err == nil {
+		err = account.root.makeDefiners(ctx, m, l.later)
 	}
 	if err != nil {
 		return err
