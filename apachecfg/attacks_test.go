@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/apachecfg"
 )
 
 // say sends bytes to the HTTP port as they are and returns the answer.

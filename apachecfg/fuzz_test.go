@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/apachecfg"
 )
 
 // unquote reads an argument as Apache does: variables first, then quotes and backslashes. It says where it ended.

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/apachecfg"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

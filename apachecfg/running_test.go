@@ -15,10 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/siteblocks/siteblocks/ec2x/sshx"
 	"github.com/siteblocks/siteblocks/site/traffic"
-	"github.com/stretchr/testify/require"
 )
 
 func mustURL(t *testing.T, s string) *url.URL {

@@ -22,9 +22,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
-	"github.com/stretchr/testify/require"
 )
 
 // server is a real Debian with a real Apache and four processes of testdata/app.

@@ -10,8 +10,10 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/apachecfg"
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 )
 
 func TestOnDebian13(t *testing.T) {
@@ -49,6 +51,7 @@ func TestOnDebian13(t *testing.T) {
 
 // TestOnDebian12 shows that the same files serve on the older release.
 func TestOnDebian12(t *testing.T) {
+	localtest.Turn(t, 1, 2)
 	s := newServer(t, "debian-12")
 	site := s.serve(t, allInOne())
 	base := fmt.Sprintf("http://%s:%d", site.Host, site.HTTP.PublicPort)

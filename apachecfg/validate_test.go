@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/siteblocks/siteblocks/apachecfg"
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/apachecfg"
 )
 
 func TestMistakes(t *testing.T) {

@@ -5,12 +5,16 @@ package haproxycfg_test
 import (
 	"testing"
 
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/haproxycfg"
 )
 
 func TestOnDebian13(t *testing.T) { onDebian(t, "", haproxycfg.V30) }
 
-func TestOnDebian12(t *testing.T) { onDebian(t, "debian-12", haproxycfg.V26) }
+func TestOnDebian12(t *testing.T) {
+	localtest.Turn(t, 0, 2)
+	onDebian(t, "debian-12", haproxycfg.V26)
+}
 
 func onDebian(t *testing.T, image string, version haproxycfg.Version) {
 	if !full { // side by side: most of the time is waiting

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,12 +13,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/haproxycfg"
 	"github.com/siteblocks/siteblocks/site/traffic"
 )
 
 // full runs everything in its whole size, with HAProxy's defaults beside it.
-var full = os.Getenv("SITEBLOCKS_FULL") == "1"
+var full = localtest.Full()
 
 // rounds is how often each change is made.
 func rounds() int {

@@ -13,11 +13,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 )
 
 // how many random texts the tests against the real servers and clients use.
 func howMany() int {
-	if os.Getenv("SITEBLOCKS_FULL") != "" {
+	if localtest.Full() {
 		return 2000
 	}
 	return 200

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/s3backup"
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/operate"
@@ -66,7 +66,7 @@ func TestDataSurvivesItsServer(t *testing.T) {
 	t.Run("timers", func(t *testing.T) { timers(t, o) })
 	t.Run("command line", func(t *testing.T) { commandLine(t, o, m.ID) })
 	t.Run("into a site that runs", func(t *testing.T) { replace(t, o, v, m.ID) })
-	if os.Getenv("SITEBLOCKS_FULL") != "" {
+	if localtest.Full() {
 		t.Run("up brings it back too", func(t *testing.T) { upAfterLoss(t, o, v, deployed.Release) })
 		t.Run("down and up", func(t *testing.T) { downAndUp(t, o, v) })
 		t.Run("attacks", func(t *testing.T) { attacks(t, o, v) })

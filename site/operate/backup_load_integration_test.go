@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/s3backup"
 	"github.com/siteblocks/siteblocks/site/operate"
 )
@@ -88,7 +88,7 @@ func (v *visitor) post(token, name, message string) (time.Duration, error) {
 // entries as its own total says.
 func underLoad(t *testing.T, o operate.Operator, base string) {
 	backups, quiet := 4, 5*time.Second
-	if os.Getenv("SITEBLOCKS_FULL") != "" {
+	if localtest.Full() {
 		backups, quiet = 20, 60*time.Second
 	}
 	before, during := &writers{}, &writers{}

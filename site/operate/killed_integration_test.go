@@ -42,7 +42,7 @@ var moments = []struct {
 // TestUpKilled kills up by SIGKILL at ten moments, each of a site of its own: the next up converges, and nothing is
 // left over. In its small size two moments of TestHTTPS's site stand for all.
 func TestUpKilled(t *testing.T) {
-	if os.Getenv("SITEBLOCKS_FULL") == "" {
+	if !localtest.Full() {
 		t.Skip("ten sites, one after the other: SITEBLOCKS_FULL=1 runs it")
 	}
 	for _, m := range moments {

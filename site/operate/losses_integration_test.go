@@ -4,7 +4,6 @@ package operate_test
 
 import (
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/operate"
 )
@@ -19,7 +19,7 @@ import (
 // TestLosses says how many requests each fault costs, of 20 a second: medians of five, since they depend on the machine.
 // Its small size is the one of TestLife.
 func TestLosses(t *testing.T) {
-	if os.Getenv("SITEBLOCKS_FULL") == "" {
+	if !localtest.Full() {
 		t.Skip("every fault five times on a site of its own: SITEBLOCKS_FULL=1 runs it")
 	}
 	o, _ := guestBook(t, nil)

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/s3backup"
 	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/operate"
@@ -22,7 +22,7 @@ import (
 // TestRestoreKilled kills the verb that restores over living data: up brings the site back with all of the old data or
 // all of the backup's, and the next restore does its work.
 func TestRestoreKilled(t *testing.T) {
-	if os.Getenv("SITEBLOCKS_FULL") == "" {
+	if !localtest.Full() {
 		t.Skip("takes minutes: SITEBLOCKS_FULL=1 runs it")
 	}
 	o, _ := guestBook(t, func(s *site.Site) { s.App.BootTimeout = 3 * time.Minute })
