@@ -11,9 +11,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/siteblocks/siteblocks/apachecfg"
@@ -192,28 +194,42 @@ func longBodies(t *testing.T, s *server, site apachecfg.Site) {
 	})
 }
 
-// slowBodies come for half a minute, one below and one above the rate that a body has to keep.
-func slowBodies(t *testing.T, s *server) {
-	for rate, want := range map[int]int{600: http.StatusRequestTimeout, 6000: http.StatusOK} {
-		t.Run(fmt.Sprintf("%d bytes a second", rate), func(t *testing.T) {
-			t.Parallel()
-			const seconds = 30
-			c, err := net.Dial("tcp", s.Port(80).String())
-			require.NoError(t, err)
-			defer c.Close()
-			require.NoError(t, c.SetDeadline(time.Now().Add(2*seconds*time.Second)))
-			fmt.Fprintf(c, "POST /x HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: %d\r\n\r\n", seconds*rate)
-			go func() {
-				for range seconds {
-					time.Sleep(time.Second)
-					_, _ = io.WriteString(c, strings.Repeat("x", rate)) // an error is Apache that had enough
-				}
-			}()
-			res, err := http.ReadResponse(bufio.NewReader(c), nil)
-			require.NoError(t, err)
-			require.Equal(t, want, res.StatusCode)
-		})
+// dripping is a body that comes evenly.
+type dripping struct{ rate, left int }
+
+func (d *dripping) Read(p []byte) (int, error) {
+	if d.left == 0 {
+		return 0, io.EOF
 	}
+	time.Sleep(time.Second)
+	n := min(d.rate, d.left, len(p))
+	d.left -= n
+	return n, nil
+}
+
+// slowBodies come for half a minute, below and above the rate that a body has to keep, with and without a length.
+func slowBodies(t *testing.T, s *server, site apachecfg.Site) {
+	const seconds = 30
+	var all sync.WaitGroup
+	for _, base := range []string{fmt.Sprintf("http://%s:%d", site.Host, site.HTTP.PublicPort), fmt.Sprintf("https://%s:%d", site.Host, site.HTTPS.PublicPort)} {
+		for rate, want := range map[int]int{600: http.StatusRequestTimeout, 6000: http.StatusOK} {
+			for _, length := range []int64{int64(seconds * rate), -1} {
+				all.Go(func() {
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, base+"/x", &dripping{rate, seconds * rate})
+					assert.NoError(t, err)
+					req.ContentLength = length
+					client := s.client()
+					client.Timeout = 2 * seconds * time.Second
+					res, err := client.Do(req)
+					if assert.NoError(t, err, "%s %d %d", base, rate, length) {
+						assert.Equal(t, want, res.StatusCode, "%s %d %d", base, rate, length)
+						_ = res.Body.Close()
+					}
+				})
+			}
+		}
+	}
+	all.Wait()
 }
 
 // slowVisitors hold connections open with a few bytes a second; pages are served meanwhile.
@@ -271,6 +287,7 @@ func slowVisitors(t *testing.T, s *server) {
 		}
 	}
 	require.Equal(t, 32, served)
+	t.Run("bodies", func(t *testing.T) { slowBodies(t, s, site) })
 	t.Run("have an end", func(t *testing.T) {
 		at := 0
 		for _, k := range kinds {

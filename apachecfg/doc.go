@@ -62,14 +62,15 @@
 // They cannot hold the site up with a few bytes a second. A TLS greeting has 10 s, a header 10 s and with 500 bytes a
 // second up to 20 s. A body has 20 s and one more for every 4,000 bytes that have come (408 then): a form of 900 kB has
 // 4 minutes. A phone at 32 kbit/s keeps that up, also one that is faster at first and then loses its network for a while.
+// Over HTTP/2 request.lua sees to it, for RequestReadTimeout does not (6 ms of processor time for a megabyte).
 // Each such connection holds one of 2,048 threads (Threads) until then. Measured: pages were served within a second under
 // 220 dripped greetings or headers that came back whenever Apache closed them, under 260 slow bodies with and without a
 // length, and after 1,500 TLS connections had been opened and left idle. 2,300 bodies at 600 bytes a second held every
 // thread; 24 s after the first of them pages were served again.
 //
 // What fills it still: 2,048 threads for 20 s each are about 100 such connections a second, for long; bodies at 4,000 bytes
-// a second over 2,048 connections, which are 65 Mbit/s; answers that as many visitors read slowly; streams of HTTP/2, for
-// which only a stall of 60 s at a time is bounded. There is no limit for an address: many people share one. None of the
+// a second over 2,048 connections, which are 65 Mbit/s; answers that as many visitors read slowly; streams of HTTP/2 that
+// stall for up to 60 s at a time. There is no limit for an address: many people share one. None of the
 // modules here has such a limit; mod_qos (Debian's libapache2-mod-qos) has one, QS_SrvMaxConnPerIP, for a site whose
 // visitors do not sit together behind one address.
 //

@@ -57,8 +57,8 @@ type Site struct {
 
 	// MaxBody is the longest request body in bytes, whether it says its length or not; a longer one gets 413. Over HTTP/2
 	// a visitor who sends on meanwhile gets that answer whole and then RST_STREAM (NO_ERROR), as RFC 9113 has it; curl 7.88
-	// takes that for an error (92) and shows no status. Over HTTP/1.1 a body has 20 s and one more for every 4,000 bytes
-	// that have come, else it gets 408. Zero: 100 MiB. Negative: no limit.
+	// takes that for an error (92) and shows no status. Of whatever length, a body has 20 s and one more for every 4,000
+	// bytes that have come, else it gets 408. Zero: 100 MiB. Negative: no limit.
 	MaxBody int64
 
 	Loopback Loopback

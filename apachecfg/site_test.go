@@ -35,10 +35,7 @@ func TestOnDebian13(t *testing.T) {
 		t.Run("links", func(t *testing.T) { links(t, s) })
 	})
 	t.Run("dies", func(t *testing.T) { diesOnce(t, s) })
-	t.Run("slow", func(t *testing.T) {
-		slowVisitors(t, s)
-		t.Run("bodies", func(t *testing.T) { slowBodies(t, s) })
-	})
+	t.Run("slow", func(t *testing.T) { slowVisitors(t, s) })
 	t.Run("quoting", func(t *testing.T) { quoting(t, s) })
 	t.Run("preflight", func(t *testing.T) { preflight(t, s) })
 	t.Run("in flight", func(t *testing.T) { inFlight(t, s) })

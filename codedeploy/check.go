@@ -73,9 +73,9 @@ func (t tree) add(h *tar.Header) error {
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(h.Name, "./"), "/")
 	if name == "" && h.Typeflag == tar.TypeDir {
-		return checkRecords(h, h.Name)
+		name = "."
 	}
-	if err := errors.Join(checkEntry(h, name), checkRecords(h, name)); err != nil {
+	if err := errors.Join(checkEntry(h, name), checkRecords(h, name)); err != nil || name == "." {
 		return err
 	}
 	for p := path.Dir(name); p != "."; p = path.Dir(p) {
@@ -127,7 +127,7 @@ func checkEntry(h *tar.Header, name string) error {
 		return fmt.Errorf("%q is not a name in UTF-8", name)
 	case hasControl(h.Name):
 		return fmt.Errorf("%q has a control character in its name", name)
-	case !fs.ValidPath(name) || name == ".":
+	case !fs.ValidPath(name) || name == "." && h.Typeflag != tar.TypeDir:
 		return fmt.Errorf("%q is not a path within the application", h.Name)
 	case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir && h.Typeflag != tar.TypeSymlink:
 		if what, known := kinds[h.Typeflag]; known {

@@ -137,6 +137,7 @@ func TestCheckRefusesWhatOnlyGNUTarObeys(t *testing.T) {
 	gnuTar(t)
 	inner := block{kind: '2', name: "d/e/f/g", link: "../../../x"}
 	hidden := string(block{kind: '2', name: "g", link: "../out"}.bytes())
+	between := string(slices.Concat(pax('x', "linkpath", "../out").bytes(), pax('g', "comment", "x").bytes(), block{kind: '2', name: "g", link: "d"}.bytes()))
 	for what, tt := range map[string]struct {
 		obeyed bool // by GNU tar 1.34 and 1.35: a link leads out of the release
 		blocks []block
@@ -155,6 +156,8 @@ func TestCheckRefusesWhatOnlyGNUTarObeys(t *testing.T) {
 		"long link, global in between":    {true, []block{{kind: 'K', name: "././@LongLink", magic: "ustar  \x00", content: "../out\x00"}, pax('g', "comment", "x"), {kind: '2', name: "g", link: "d"}}},
 		"empty path":                      {false, []block{pax('x', "path", ""), {kind: '0', name: "a"}}},
 		"empty linkpath":                  {false, []block{pax('x', "linkpath", ""), {kind: '2', name: "a", link: "b"}}},
+		"content of the folder itself":    {true, []block{{kind: '5', name: "./", content: between}}},
+		"two names of the folder itself":  {false, []block{{kind: 'L', name: "././@LongLink", magic: "ustar  \x00", content: "./\x00"}, pax('x', "path", "a"), {kind: '5', name: "b/"}}},
 		"link with a content":             {true, []block{{kind: '2', name: "a", link: "b", content: hidden}}},
 		"folder with a content":           {true, []block{{kind: '5', name: "a/", content: hidden}}},
 		"link with a size of a record":    {false, []block{pax('x', "size", "512"), {kind: '2', name: "a", link: "b"}}},
@@ -265,7 +268,7 @@ func asRead(t *testing.T, archive []byte) map[string]string {
 
 func oddBlocks(r *rand.Rand) (list []block) {
 	pick := func(words ...string) string { return words[r.IntN(len(words))] }
-	name := func() string { return pick("a", "b", "c/d", "c/e", "./f", "c/g/", "h/") }
+	name := func() string { return pick("a", "b", "c/d", "c/e", "./f", "c/g/", "h/", "./") }
 	for range 1 + r.IntN(5) {
 		content := pick("", "x", string(block{kind: '0', name: "hidden"}.bytes()))
 		magic := pick("", "", "", "ustar  \x00", "\x00")
