@@ -3,6 +3,7 @@ package codedeploy
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 type state struct {
 	Release string   `json:"release"`
 	Good    []string `json:"good"` // releases that were healthy on every server, sorted
+
+	// Write is random, of one write. By it a writer whose answer was lost finds its own.
+	Write string `json:"write,omitempty"`
 }
 
 const stateName = "current.json"
@@ -59,22 +63,39 @@ func (s Store) SetCurrent(ctx context.Context, name, etag string) error {
 }
 
 func (s Store) setState(ctx context.Context, st state, etag string) error {
+	st.Write = rand.Text()
+	if err := s.putState(ctx, st, etag); err != nil {
+		return fmt.Errorf("codedeploy: write current release %q: %w", st.Release, err)
+	}
+	return nil
+}
+
+// putState writes the state over the one with this ETag. Where S3 refuses, it may be for a write of this very call that
+// arrived, its answer lost, and that the SDK repeated.
+func (s Store) putState(ctx context.Context, st state, etag string) error {
 	body, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
-	in := &s3.PutObjectInput{Bucket: &s.Bucket, Key: s.key(stateName), Body: bytes.NewReader(body), IfMatch: &etag}
-	if etag == "" {
-		in.IfMatch, in.IfNoneMatch = nil, aws.String("*")
+	for range attempts {
+		in := &s3.PutObjectInput{Bucket: &s.Bucket, Key: s.key(stateName), Body: bytes.NewReader(body), IfMatch: &etag}
+		if etag == "" {
+			in.IfMatch, in.IfNoneMatch = nil, aws.String("*")
+		}
+		if _, err = s.S3.PutObject(ctx, in); !conditionFailed(err) {
+			return err
+		}
+		now, tag, readErr := s.state(ctx)
+		switch {
+		case readErr != nil:
+			return errors.Join(ErrChanged, readErr)
+		case now.Write == st.Write:
+			return nil
+		case tag != etag:
+			return ErrChanged
+		}
 	}
-	_, err = s.S3.PutObject(ctx, in)
-	if conditionFailed(err) {
-		err = ErrChanged
-	}
-	if err != nil {
-		return fmt.Errorf("codedeploy: write current release %q: %w", st.Release, err)
-	}
-	return nil
+	return err
 }
 
 // MarkGood records that a release was healthy on every server, so that a rollback may go back to it.

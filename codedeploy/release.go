@@ -39,8 +39,10 @@ var (
 	ErrNoGood   = errors.New("no earlier good release")
 )
 
-// NewName is the name of a release made at t.
-func NewName(t time.Time) string { return t.UTC().Format("20060102150405") }
+const nameLayout = "20060102150405"
+
+// NewName is the name of a release made at t. Store.NextName also looks at the releases that are there.
+func NewName(t time.Time) string { return t.UTC().Format(nameLayout) }
 
 func checkName(name string) error {
 	if !namePattern.MatchString(name) {

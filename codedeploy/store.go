@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -64,17 +65,51 @@ func (s Store) Put(ctx context.Context, r Release, tarball io.ReadSeeker) error 
 	if err != nil {
 		return fail(err)
 	}
-	_, err = s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.Bucket, Key: s.key(r.Name + ".json"), Body: bytes.NewReader(manifest), IfNoneMatch: aws.String("*")})
-	if !conditionFailed(err) {
-		if err != nil {
-			return fail(err)
-		}
-		return nil
-	}
-	if there, err := s.release(ctx, r.Name); err != nil || there.SHA256 != r.SHA256 {
-		return fail(errors.Join(ErrExists, err))
+	if err := s.putManifest(ctx, r, manifest); err != nil {
+		return fail(err)
 	}
 	return nil
+}
+
+// attempts is how often a conditional write is tried that S3 refuses although its condition holds: where two are written
+// at once it may refuse both.
+const attempts = 5
+
+// putManifest writes a manifest that is not there yet, or finds that the same one is.
+func (s Store) putManifest(ctx context.Context, r Release, manifest []byte) error {
+	var refused error
+	for range attempts {
+		in := &s3.PutObjectInput{Bucket: &s.Bucket, Key: s.key(r.Name + ".json"), Body: bytes.NewReader(manifest), IfNoneMatch: aws.String("*")}
+		if _, refused = s.S3.PutObject(ctx, in); !conditionFailed(refused) {
+			return refused
+		}
+		there, err := s.release(ctx, r.Name)
+		switch {
+		case errors.Is(err, ErrNotFound): // nobody's
+		case err != nil || there.SHA256 != r.SHA256:
+			return errors.Join(ErrExists, err)
+		default:
+			return nil
+		}
+	}
+	return refused
+}
+
+// NextName is a name for a release made at now: its time by NewName, or a second after the newest stored release where
+// that is not later, as after a deploy from a machine whose clock is ahead. So names are in the order of deploys, by
+// which Previous and Prune go.
+func (s Store) NextName(ctx context.Context, now time.Time) (string, error) {
+	name := NewName(now)
+	names, err := s.names(ctx)
+	if err != nil || len(names) == 0 || names[len(names)-1] < name {
+		return name, err
+	}
+	newest := names[len(names)-1]
+	at, err := time.Parse(nameLayout, newest)
+	if err != nil {
+		return "", fmt.Errorf("codedeploy: name a release: the newest one, %q, is no time: %w", newest, err)
+	}
+	return NewName(at.Add(time.Second)), nil
 }
 
 func sameTarball(r Release, tarball io.ReadSeeker) error {

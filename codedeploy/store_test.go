@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -24,6 +25,9 @@ import (
 type bucket struct {
 	mu      sync.Mutex
 	objects map[string][]byte
+
+	refuse string // the next put of a key that ends so is refused with 409, as where two are written at once
+	lose   string // the next put of a key that ends so arrives, and its answer is lost
 }
 
 func (b *bucket) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -42,12 +46,20 @@ func (b *bucket) RoundTrip(req *http.Request) (*http.Response, error) {
 		delete(b.objects, key)
 		return answer(req, 204, "", nil), nil
 	}
+	if b.refuse != "" && strings.HasSuffix(key, b.refuse) {
+		b.refuse = ""
+		return answer(req, 409, "", []byte("<Error><Code>ConditionalRequestConflict</Code></Error>")), nil
+	}
 	match := req.Header.Get("If-Match")
 	if req.Header.Get("If-None-Match") == "*" && there || match != "" && (!there || match != etag(old)) {
 		return answer(req, 412, "", []byte("<Error><Code>PreconditionFailed</Code></Error>")), nil
 	}
 	body, err := io.ReadAll(req.Body)
 	b.objects[key] = body
+	if b.lose != "" && strings.HasSuffix(key, b.lose) {
+		b.lose = ""
+		return answer(req, 503, "", []byte("<Error><Code>SlowDown</Code></Error>")), err // the SDK repeats the put
+	}
 	return answer(req, 200, etag(body), nil), err
 }
 
@@ -211,4 +223,50 @@ func TestPruneKeepsWhatARollbackNeeds(t *testing.T) {
 	deleted, err = s.Prune(ctx, 9)
 	require.NoError(t, err)
 	require.Equal(t, []string{name(4), name(6)}, deleted, "they were never good")
+}
+
+func TestLostAnswersAndConflictsAreNobodyElse(t *testing.T) {
+	s, b := newStore()
+	ctx := t.Context()
+	for day, mishap := range []*string{&b.lose, &b.refuse} {
+		*mishap = name(day+1) + ".json"
+		require.NoError(t, put(t, s, name(day+1), fmt.Sprint(day)), "a manifest")
+		require.Empty(t, *mishap)
+	}
+	for day, mishap := range []*string{&b.lose, &b.refuse, &b.lose, &b.refuse} {
+		_, tag, err := s.Current(ctx)
+		require.NoError(t, err)
+		*mishap = "current.json"
+		require.NoError(t, s.SetCurrent(ctx, name(day%2+1), tag))
+		require.Empty(t, *mishap)
+		now, _, err := s.Current(ctx)
+		require.NoError(t, err)
+		require.Equal(t, name(day%2+1), now)
+	}
+	b.lose = "current.json"
+	require.NoError(t, s.MarkGood(ctx, name(1)))
+}
+
+func TestNamesAreInTheOrderOfDeploys(t *testing.T) {
+	s, _ := newStore()
+	ctx := t.Context()
+	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	var names []string
+	// the second laptop's clock is six hours ahead, and the third deploy comes from the first again
+	for _, clock := range []time.Time{noon, noon.Add(6*time.Hour - time.Second), noon.Add(time.Minute), noon.Add(time.Minute), noon.Add(24 * time.Hour)} {
+		next, err := s.NextName(ctx, clock.In(time.FixedZone("CET", 3600)))
+		require.NoError(t, err)
+		require.NoError(t, put(t, s, next, next))
+		_, tag, err := s.Current(ctx)
+		require.NoError(t, err)
+		require.NoError(t, s.SetCurrent(ctx, next, tag))
+		require.NoError(t, s.MarkGood(ctx, next))
+		if len(names) > 0 {
+			previous, err := s.Previous(ctx)
+			require.NoError(t, err)
+			require.Equal(t, names[len(names)-1], previous, "a rollback goes to the deploy before")
+		}
+		names = append(names, next)
+	}
+	require.Equal(t, []string{"20261124120000", "20261124175959", "20261124180000", "20261124180001", "20261125120000"}, names)
 }

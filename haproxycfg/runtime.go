@@ -22,7 +22,8 @@ type Runtime struct {
 	// Timeout is how long a reply may take. Zero: 10 s.
 	Timeout time.Duration
 
-	// DrainTimeout is how long Leave waits for requests in flight. Zero: 1 min.
+	// DrainTimeout is how long Leave waits for requests in flight, and then once more at most for HAProxy to let go of
+	// the server's connections. Zero: 1 min.
 	DrainTimeout time.Duration
 
 	// JoinTimeout is how long Apply waits for servers that have joined before it takes others away. Zero: 1 min.
@@ -131,7 +132,9 @@ func (s *session) enable(ctx context.Context, b Backend, server Server) error {
 
 // Leave takes a server out: it gets no new requests, has Runtime.DrainTimeout for those it is answering, and is
 // removed. The number is that of requests that were cut off then. A server that is not there has left. When ctx
-// ends first the server stays drained, and the error says how many requests it had.
+// ends first the server stays drained, and the error says how many requests it had. Where HAProxy keeps refusing to
+// remove it, for connections that it does not close, the error is ErrBusy, and the server stays in maintenance: it gets
+// no requests, and another Leave or a reload removes it.
 func (r Runtime) Leave(ctx context.Context, backend, server string) (cut int, err error) {
 	err = r.server(ctx, "leave", backend, server, func(s *session, id string) error {
 		if err := s.do(ctx, command{"set server " + id + " state drain", ""}); err != nil {
@@ -149,7 +152,7 @@ func (r Runtime) Leave(ctx context.Context, backend, server string) (cut int, er
 				return err
 			}
 		}
-		return s.remove(ctx, id)
+		return s.remove(ctx, id, or(r.DrainTimeout, time.Minute))
 	})
 	if errors.Is(err, ErrNoServer) {
 		return 0, nil
@@ -179,18 +182,23 @@ func (s *session) drained(ctx context.Context, backend, server string, deadline 
 	return left, err
 }
 
-// remove deletes a server in maintenance. Idle connections to it stand against it until HAProxy closes them.
-func (s *session) remove(ctx context.Context, id string) error {
-	var last error
+// remove deletes a server in maintenance. Connections to it stand against that until HAProxy closes them: of those that
+// are still in use, a try that was refused asks it to.
+func (s *session) remove(ctx context.Context, id string, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	var busy error
 	err := poll(ctx, func() (bool, error) {
-		last = s.do(ctx, command{"del server " + id, "Server deleted."})
-		if errors.Is(last, ErrBusy) {
-			return false, nil
+		err := s.do(ctx, command{"del server " + id, "Server deleted."})
+		if !errors.Is(err, ErrBusy) {
+			return true, err
 		}
-		return true, last
+		if busy = err; !time.Now().Before(deadline) {
+			return true, fmt.Errorf("it is in maintenance, and was not to be removed within %s: %w", timeout, err)
+		}
+		return false, s.do(ctx, command{"shutdown sessions server " + id, ""})
 	})
-	if err != nil && ctx.Err() != nil {
-		err = errors.Join(last, context.Cause(ctx))
+	if ctx.Err() != nil && busy != nil && !errors.Is(err, ErrBusy) {
+		err = fmt.Errorf("it is in maintenance: %w: %w", busy, context.Cause(ctx))
 	}
 	return err
 }

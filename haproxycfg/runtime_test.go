@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -96,6 +97,40 @@ func TestLeaveCutsAtTheDeadline(t *testing.T) {
 	_, err = runtimeOf(f).Leave(ctx, "app", "app-1")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "it is drained and still has 3 requests")
+}
+
+func TestLeaveOfAServerThatStaysBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.answers["del server"] = "Server still has connections attached to it, cannot remove it.\n"
+		r := runtimeOf(f)
+		r.DrainTimeout = 5 * time.Second
+		start := time.Now()
+		_, err := r.Leave(t.Context(), "app", "app-1")
+		require.ErrorIs(t, err, haproxycfg.ErrBusy)
+		require.ErrorContains(t, err, "haproxycfg: leave app/app-1: it is in maintenance, and was not to be removed within 5s")
+		require.Less(t, time.Since(start), 11*time.Second, "DrainTimeout, twice")
+		require.Equal(t, []string{"del server app/app-1", "shutdown sessions server app/app-1", "del server app/app-1"}, f.sent()[2:5],
+			"what began since the server was idle is ended too")
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = r.Leave(ctx, "app", "app-1")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, haproxycfg.ErrBusy)
+		require.ErrorContains(t, err, "it is in maintenance")
+	})
+}
+
+func TestStepEndsWhereAServerStaysBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.answers["del server"] = "Server still has connections attached to it, cannot remove it.\n"
+		r := runtimeOf(f)
+		r.DrainTimeout = 5 * time.Second
+		err := r.Do(t.Context(), haproxycfg.Step{Verb: haproxycfg.DoLeave, Backend: "app", Server: haproxycfg.Server{Name: "app-1"}})
+		require.ErrorIs(t, err, haproxycfg.ErrBusy)
+	})
 }
 
 func TestRefusals(t *testing.T) {

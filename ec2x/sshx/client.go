@@ -44,13 +44,13 @@ type Target struct {
 // another one is opened where the host refuses more sessions on it (sshd's MaxSessions, 10 by default), or it was lost.
 // Up to 32 are open at one time; what needs more waits for its turn.
 type Client struct {
-	target  Target
-	config  *ssh.ClientConfig
-	want    ssh.PublicKey
-	dialing chan struct{} // one dial at a time
+	target Target
+	config *ssh.ClientConfig
+	want   ssh.PublicKey
 
 	mu       sync.Mutex
 	conns    []*conn
+	dialing  *attempt // the one dial in progress, or nil
 	closed   bool
 	dialled  bool          // once at least: the host is there
 	separate bool          // the host has no room for two lifelines on one connection
@@ -64,7 +64,7 @@ func Dial(ctx context.Context, t Target) (*Client, error) {
 	if t.Name == "" {
 		t.Name = t.Addr
 	}
-	c := &Client{target: t, dialing: make(chan struct{}, 1), changed: make(chan struct{})}
+	c := &Client{target: t, changed: make(chan struct{})}
 	if err := c.configure(); err != nil {
 		return nil, fmt.Errorf("sshx: dial %q: %w", t.Name, err)
 	}

@@ -20,12 +20,12 @@ type conn struct {
 	used, limit int  // sessions in use and at most, lifelines not counted; guarded by Client.mu
 	users       user // who has a lifeline; guarded by Client.mu
 
-	mu    sync.Mutex
-	lines [2]*lifeline // of the login user and of root
+	starting chan struct{} // holds one while a lifeline is looked up or started
+	lines    [2]*lifeline  // of the login user and of root; guarded by starting
 }
 
 func newConn(sc *ssh.Client) *conn {
-	cn := &conn{ssh: sc, lost: make(chan struct{})}
+	cn := &conn{ssh: sc, lost: make(chan struct{}), starting: make(chan struct{}, 1)}
 	go func() { _ = sc.Wait(); close(cn.lost) }()
 	return cn
 }
@@ -45,8 +45,14 @@ func (cn *conn) lifeline(ctx context.Context, sudo bool) (*lifeline, error) {
 	if sudo {
 		i = 1
 	}
-	cn.mu.Lock()
-	defer cn.mu.Unlock()
+	select { // no mutex: a host that went silent may hold up who starts one
+	case cn.starting <- struct{}{}:
+		defer func() { <-cn.starting }()
+	case <-cn.lost:
+		return nil, errUnopened
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if l := cn.lines[i]; l != nil && l.alive() {
 		return l, nil
 	}
@@ -145,11 +151,7 @@ func (cn *conn) start(ctx context.Context, command string, stdout, stderr io.Wri
 		return nil, err
 	}
 	s := newSession(ch, reqs)
-	ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{command}))
-	if err == nil && !ok {
-		err = ErrLost
-	}
-	if err != nil {
+	if err := request(ctx, ch, command); err != nil {
 		_ = ch.Close()
 		return nil, err
 	}
@@ -159,6 +161,24 @@ func (cn *conn) start(ctx context.Context, command string, stdout, stderr io.Wri
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// request has the host run a command on a channel, and gives up its answer when ctx ends.
+func request(ctx context.Context, ch ssh.Channel, command string) error {
+	begun := make(chan error, 1)
+	go func() {
+		ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{command}))
+		if err != nil || !ok { // an error is the connection's end: it has no other
+			err = ErrLost
+		}
+		begun <- err
+	}()
+	select {
+	case err := <-begun:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // closeWriter closes only the channel's own direction.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -32,7 +33,7 @@ func (c *Client) dialWaiting(ctx context.Context) (*ssh.Client, error) {
 		elapsed := time.Since(start)
 		wait := c.patience(err)
 		if elapsed >= wait || ctx.Err() != nil {
-			return nil, c.dialError(err, elapsed)
+			return nil, c.dialError(ended(ctx, err), elapsed)
 		}
 		var auth *AuthError
 		if errors.As(err, &auth) {
@@ -41,9 +42,17 @@ func (c *Client) dialWaiting(ctx context.Context) (*ssh.Client, error) {
 		select {
 		case <-time.After(min(pause, wait-elapsed)):
 		case <-ctx.Done():
-			return nil, c.dialError(err, elapsed)
+			return nil, c.dialError(ended(ctx, err), elapsed)
 		}
 	}
+}
+
+// ended adds to what was last seen of a host why the caller stopped looking.
+func ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
 }
 
 // patience is how long a host that answers with this error is tried again.
@@ -70,22 +79,30 @@ func isDropped(err error) bool {
 }
 
 func (c *Client) dialError(err error, elapsed time.Duration) error {
-	var key *HostKeyError
-	var auth *AuthError
-	switch {
-	case errors.As(err, &key):
-		return key
-	case errors.As(err, &auth):
-		return auth
+	if isFinal(err) {
+		return err
 	}
 	if c.target.Wait > 0 {
-		return fmt.Errorf("sshx: dial %q at %s: no answer in %s: %w", c.target.Name, c.target.Addr, elapsed.Round(time.Second/10), err)
+		err = fmt.Errorf("no answer in %s: %w", elapsed.Round(time.Second/10), err)
+	}
+	if c.cutOff() {
+		err = fmt.Errorf("%w, and no other one comes about: %w", ErrLost, err)
 	}
 	return fmt.Errorf("sshx: dial %q at %s: %w", c.target.Name, c.target.Addr, err)
 }
 
+// cutOff tells whether there was a connection once, and none is left.
+func (c *Client) cutOff() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dialled && len(c.conns) == 0
+}
+
+// errSilent is a host that accepts connections and then says too little, as one does whose kernel is all that still runs.
+var errSilent = fmt.Errorf("it accepts connections, but no SSH handshake was done within %s: %w", handshakeTimeout, os.ErrDeadlineExceeded)
+
 func (c *Client) dialOnce(ctx context.Context) (*ssh.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, handshakeTimeout, errSilent)
 	defer cancel()
 	raw, err := c.dialTCP(ctx)
 	if err != nil {
@@ -93,13 +110,15 @@ func (c *Client) dialOnce(ctx context.Context) (*ssh.Client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	sc, chans, reqs, err := ssh.NewClientConn(raw, c.target.Addr, c.config)
-	if !stop() && err == nil {
-		_ = sc.Close()
+	if err != nil {
+		err = c.handshakeError(err)
+	}
+	if !stop() && !isFinal(err) { // the error is that of a connection that was closed, or there is none yet
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		_ = raw.Close()
-		return nil, c.handshakeError(err)
+		return nil, err
 	}
 	return ssh.NewClient(sc, chans, reqs), nil
 }
@@ -110,6 +129,13 @@ func (c *Client) dialTCP(ctx context.Context) (net.Conn, error) {
 	}
 	d := net.Dialer{Timeout: 10 * time.Second}
 	return d.DialContext(ctx, "tcp", c.target.Addr)
+}
+
+// isFinal tells an answer of the host from a fault of the network.
+func isFinal(err error) bool {
+	var key *HostKeyError
+	var auth *AuthError
+	return errors.As(err, &key) || errors.As(err, &auth)
 }
 
 // handshakeError gives the two answers of a host that more than waiting must follow their types.

@@ -10,6 +10,7 @@ import (
 
 // ErrLost says that the connection ended before the host answered, as it does when the host is rebooted.
 // Whether the script finished is not known; what was still running has been ended.
+// It is also in the error of a call that found every connection lost and could not make another one.
 var ErrLost = errors.New("connection lost")
 
 // errUnopened is an ErrLost of a connection on which nothing was begun: another one may be used instead.

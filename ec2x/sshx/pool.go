@@ -61,31 +61,75 @@ func (c *Client) acquire(ctx context.Context, who user, tried []*conn) (cn *conn
 		if cn != nil || err != nil {
 			return cn, false, err
 		}
-		dialing := c.dialing
-		if changed != nil {
-			dialing = nil // no more of them
-			if c.idle() { // and nobody is there to give one back: those that were tried may have room by now
-				if len(tried) == 0 {
-					return nil, false, errFull
-				}
-				tried = nil
-				continue
+		if changed == nil {
+			if cn, dialled, err = c.another(ctx, who, tried); cn != nil || err != nil {
+				return cn, dialled, err
 			}
+			continue
+		}
+		if c.idle() { // and nobody is there to give one back: those that were tried may have room by now
+			if len(tried) == 0 {
+				return nil, false, errFull
+			}
+			tried = nil
+			continue
 		}
 		select {
-		case dialing <- struct{}{}:
-			defer func() { <-c.dialing }()
-			if cn, _, err := c.free(who, tried); cn != nil || err != nil {
-				return cn, false, err
-			}
-			cn, err := c.connect(ctx, who)
-			return cn, true, err
 		case <-changed:
 			tried = nil
 		case <-ctx.Done():
 			return nil, false, context.Cause(ctx)
 		}
 	}
+}
+
+// attempt is a dial in progress. Whoever waits for it shares its failure: if each dialled a silent host in turn, the last
+// of many callers would learn of it only after as many timeouts.
+type attempt struct {
+	done chan struct{}
+	err  error // valid once done is closed; nil where those who waited are to look again
+}
+
+// another dials another connection, or waits for the dial in progress. It returns neither a connection nor an error
+// where the caller is to look again.
+func (c *Client) another(ctx context.Context, who user, tried []*conn) (cn *conn, dialled bool, err error) {
+	a, mine := c.attempt()
+	if !mine {
+		select {
+		case <-a.done:
+			return nil, false, a.err
+		case <-ctx.Done():
+			return nil, false, context.Cause(ctx)
+		}
+	}
+	defer c.finish(a)
+	// a dial that succeeded since the caller looked has left room, or used up the last connection
+	if cn, changed, err := c.free(who, tried); cn != nil || changed != nil || err != nil {
+		return cn, false, err
+	}
+	cn, err = c.connect(ctx, who)
+	if ctx.Err() == nil { // else the error tells of this caller's haste, not of the host
+		a.err = err
+	}
+	return cn, true, err
+}
+
+// attempt is the dial in progress; where there is none it begins one, which the caller is to finish.
+func (c *Client) attempt() (a *attempt, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dialing != nil {
+		return c.dialing, false
+	}
+	c.dialing = &attempt{done: make(chan struct{})}
+	return c.dialing, true
+}
+
+func (c *Client) finish(a *attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dialing = nil
+	close(a.done)
 }
 
 // connect dials another connection, with a session in use.

@@ -32,7 +32,12 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 )
+
+// minExpiry is five times the second in which S3 tells when an object was written: an owner gives up a fifth of an expiry
+// before another one may take over.
+const minExpiry = 5 * time.Second
 
 // API is what a lease needs of S3: reads and conditional puts.
 type API interface {
@@ -58,6 +63,7 @@ type Options struct {
 	Wait time.Duration
 
 	// Expiry is how long a lease without heartbeat stands. Zero: 30 s. A heartbeat is sent every fifth of it.
+	// It is whole seconds, 5 s at least: S3 tells the time in seconds.
 	Expiry time.Duration
 
 	// Waiting, if set, is called once for each owner that Acquire waits for.
@@ -76,6 +82,11 @@ type Record struct {
 	Beat     int       `json:"beat"`           // grows with every heartbeat
 	Expiry   int64     `json:"expiry_seconds"` // after which anyone may take it
 	Released bool      `json:"released,omitempty"`
+}
+
+// stands tells whether a record of that age keeps others out.
+func (r Record) stands(age time.Duration) bool {
+	return !r.Released && age < time.Duration(r.Expiry)*time.Second
 }
 
 // HeldError says that somebody else holds the lease.
@@ -99,6 +110,8 @@ type Lease struct {
 	record Record
 	etag   string
 
+	renewed time.Time // when the last record that stands was sent
+
 	ctx    context.Context // ends with the lease; handed out by Context, kept for no call of its own
 	cancel context.CancelCauseFunc
 	once   sync.Once
@@ -109,6 +122,9 @@ type Lease struct {
 func Acquire(ctx context.Context, bucket Bucket, opts Options) (*Lease, error) {
 	if opts.Expiry == 0 {
 		opts.Expiry = 30 * time.Second
+	}
+	if opts.Expiry < minExpiry || opts.Expiry%time.Second != 0 {
+		return nil, fmt.Errorf("lease: Expiry %s is not whole seconds, %s at least", opts.Expiry, minExpiry)
 	}
 	deadline := time.Now().Add(opts.Wait)
 	var told string
@@ -139,35 +155,56 @@ func try(ctx context.Context, bucket Bucket, opts Options) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if etag != "" && !last.Released && age < time.Duration(last.Expiry)*time.Second {
+	if etag != "" && last.stands(age) {
 		return nil, &HeldError{last, age}
 	}
 	l := &Lease{bucket: bucket, opts: opts, etag: etag, done: make(chan struct{}), record: Record{
 		Token: rand.Text(), Owner: opts.Owner, Purpose: opts.Purpose, Since: time.Now().UTC(), Expiry: int64(opts.Expiry / time.Second),
 	}}
-	if err := l.put(ctx); err != nil {
-		if !conflict(err) {
-			return nil, fmt.Errorf("lease: write %q: %w", bucket.Key, err)
-		}
-		// somebody was faster; or our own put arrived and its answer was lost, which the SDK then repeated
-		now, tag, age, err := read(ctx, bucket)
-		if err != nil {
-			return nil, err
-		}
-		if now.Token != l.record.Token {
-			return nil, &HeldError{now, age}
-		}
-		l.etag = tag
+	if err := l.take(ctx); err != nil {
+		return nil, err
 	}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	go l.beat()
 	return l, nil
 }
 
+// takes is how often a put is tried that S3 refuses although nobody else has the lease.
+const takes = 5
+
+// take writes the first record.
+func (l *Lease) take(ctx context.Context) error {
+	var refused error
+	for range takes {
+		l.renewed = time.Now()
+		err := l.put(ctx)
+		if err == nil {
+			return nil
+		}
+		if !conflict(err) {
+			return fmt.Errorf("lease: write %q: %w", l.bucket.Key, err)
+		}
+		// somebody was faster; or our own put arrived and its answer was lost, which the SDK then repeated
+		refused = err
+		now, etag, age, err := read(ctx, l.bucket)
+		switch {
+		case err != nil:
+			return err
+		case etag != "" && now.Token == l.record.Token:
+			l.etag = etag
+			return nil
+		case etag != "" && now.stands(age):
+			return &HeldError{now, age}
+		}
+		l.etag = etag
+	}
+	return fmt.Errorf("lease: write %q: refused %d times, though nobody holds it: %w", l.bucket.Key, takes, refused)
+}
+
 // read returns the record with its ETag and its age by the server's clock; an empty ETag means that there is none.
 func read(ctx context.Context, b Bucket) (r Record, etag string, age time.Duration, err error) {
 	out, err := b.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &b.Key})
-	if status(err) == http.StatusNotFound {
+	if status(err) == http.StatusNotFound && !noBucket(err) {
 		return r, "", 0, nil
 	}
 	if err != nil {
@@ -212,41 +249,63 @@ func (l *Lease) beat() {
 	defer close(l.done)
 	tick := time.NewTicker(l.opts.Expiry / 5)
 	defer tick.Stop()
-	renewed := time.Now()
+	err := errors.New("no heartbeat was sent in time")
 	for {
+		end := l.renewed.Add(l.opts.Expiry * 4 / 5) // a fifth before anyone else may take it
 		select {
 		case <-l.ctx.Done():
 			return
+		case <-time.After(time.Until(end)):
 		case <-tick.C:
 		}
-		l.record.Beat++
-		ctx, cancel := context.WithTimeout(l.ctx, l.opts.Expiry/5)
-		err := l.put(ctx)
-		cancel()
-		mine, known := err == nil, err == nil
-		if conflict(err) {
-			mine, known = l.ours(l.ctx)
+		if !time.Now().Before(end) {
+			l.lose(err)
+			return
 		}
-		switch {
-		case mine:
-			renewed = time.Now()
-		case known, time.Since(renewed) > l.opts.Expiry*4/5:
+		var gone bool
+		if gone, err = l.renew(end); gone {
 			l.lose(err)
 			return
 		}
 	}
 }
 
-// ours adopts the ETag of a put that arrived although its answer was lost. known is false where S3 does not tell.
-func (l *Lease) ours(ctx context.Context) (mine, known bool) {
-	ctx, cancel := context.WithTimeout(ctx, l.opts.Expiry/5)
-	defer cancel()
-	now, etag, _, err := read(ctx, l.bucket)
-	if err != nil || now.Token != l.record.Token {
-		return false, err == nil
+// renew sends one heartbeat. gone means that somebody else has the lease, or that its object was deleted.
+func (l *Lease) renew(end time.Time) (gone bool, err error) {
+	sent := time.Now()
+	if limit := sent.Add(l.opts.Expiry / 5); limit.Before(end) {
+		end = limit
 	}
-	l.etag = etag
-	return true, true
+	ctx, cancel := context.WithDeadline(l.ctx, end)
+	defer cancel()
+	l.record.Beat++
+	for range takes {
+		if err = l.put(ctx); !conflict(err) {
+			break
+		}
+		now, mine, readErr := l.ours(ctx)
+		if readErr != nil || !mine {
+			return readErr == nil, err
+		}
+		if now.Beat == l.record.Beat {
+			err = nil
+			break
+		}
+		// an older beat stands: this one was refused, and renews nothing until it is written
+	}
+	if err == nil {
+		l.renewed = sent
+	}
+	return false, err
+}
+
+// ours reads what stands, and adopts its ETag if it is of this lease: a put may have arrived although its answer was lost.
+func (l *Lease) ours(ctx context.Context) (now Record, mine bool, err error) {
+	now, etag, _, err := read(ctx, l.bucket)
+	if mine = err == nil && etag != "" && now.Token == l.record.Token; mine {
+		l.etag = etag
+	}
+	return now, mine, err
 }
 
 func (l *Lease) lose(err error) {
@@ -276,10 +335,12 @@ func (l *Lease) Release() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), 5*time.Second)
 		defer cancel()
 		l.record.Released = true
-		err = l.put(ctx)
-		if conflict(err) {
-			if mine, _ := l.ours(ctx); mine {
-				err = l.put(ctx)
+		for range takes {
+			if err = l.put(ctx); !conflict(err) {
+				return
+			}
+			if _, mine, _ := l.ours(ctx); !mine {
+				return
 			}
 		}
 	})
@@ -292,11 +353,20 @@ func (l *Lease) Release() error {
 // conflict tells the answer to a conditional put whose condition did not hold (412), raced with another (409),
 // or whose object is gone (404).
 func conflict(err error) bool {
+	if noBucket(err) {
+		return false
+	}
 	switch status(err) {
 	case http.StatusPreconditionFailed, http.StatusConflict, http.StatusNotFound:
 		return true
 	}
 	return false
+}
+
+// noBucket tells a bucket that is not there from an object that is not.
+func noBucket(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "NoSuchBucket"
 }
 
 // status returns the HTTP status of an S3 answer, or 0.

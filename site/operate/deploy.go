@@ -248,8 +248,11 @@ func (o Operator) pack(ctx context.Context) (p packed, err error) {
 // upload puts the packed source into the bucket as a release.
 func (s *session) upload(ctx context.Context, p packed) (name string, err error) {
 	now := time.Now().UTC()
+	if name, err = s.releases().NextName(ctx, now); err != nil {
+		return "", err
+	}
 	r := codedeploy.Release{
-		Name: now.Format("20060102150405"), By: s.name(), Source: s.Site.App.Source, Created: now,
+		Name: name, By: s.name(), Source: s.Site.App.Source, Created: now,
 		Revision: p.Revision, SHA256: p.SHA256, Size: p.Size,
 	}
 	return r.Name, s.step("", "upload release "+r.Name, func() error {
