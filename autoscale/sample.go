@@ -16,7 +16,15 @@ type Sample struct {
 	Response float64   // mean response time in seconds
 	Errors   float64   // requests per second that were refused or failed
 	Servers  []ServerSample
-	Metrics  map[string]float64 // further ones, by name
+	Metrics  map[string]float64 // further ones, by name; ask for them by Metric: a map gives 0 for what was not measured
+}
+
+// Metric is the further number of that name. It is NaN where it was not measured.
+func (s Sample) Metric(name string) float64 {
+	if x, ok := s.Metrics[name]; ok {
+		return x
+	}
+	return math.NaN()
 }
 
 // ServerSample is the measurement of one server.
@@ -34,15 +42,15 @@ func Unmeasured(at time.Time) Sample {
 type sampleJSON struct {
 	At       time.Time
 	Demand   *float64
-	Queue    *float64           `json:",omitempty"`
-	Busy     *float64           `json:",omitempty"`
-	Response *float64           `json:",omitempty"`
-	Errors   *float64           `json:",omitempty"`
-	Servers  []ServerSample     `json:",omitempty"`
-	Metrics  map[string]float64 `json:",omitempty"`
+	Queue    *float64            `json:",omitempty"`
+	Busy     *float64            `json:",omitempty"`
+	Response *float64            `json:",omitempty"`
+	Errors   *float64            `json:",omitempty"`
+	Servers  []ServerSample      `json:",omitempty"`
+	Metrics  map[string]*float64 `json:",omitempty"`
 }
 
-// MarshalJSON leaves out what was not measured.
+// MarshalJSON leaves out what was not measured. A metric that was not is null: its name stays.
 func (s Sample) MarshalJSON() ([]byte, error) {
 	number := func(x float64) *float64 {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
@@ -57,14 +65,11 @@ func (s Sample) MarshalJSON() ([]byte, error) {
 			out.Servers = append(out.Servers, one)
 		}
 	}
+	if len(s.Metrics) > 0 {
+		out.Metrics = map[string]*float64{}
+	}
 	for name, x := range s.Metrics {
-		if number(x) == nil {
-			continue
-		}
-		if out.Metrics == nil {
-			out.Metrics = map[string]float64{}
-		}
-		out.Metrics[name] = x
+		out.Metrics[name] = number(x)
 	}
 	return json.Marshal(out)
 }
@@ -76,6 +81,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*s = Unmeasured(in.At)
+	s.Servers = in.Servers
 	for _, f := range []struct {
 		to   *float64
 		from *float64
@@ -84,7 +90,15 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 			*f.to = *f.from
 		}
 	}
-	s.Servers, s.Metrics = in.Servers, in.Metrics
+	if len(in.Metrics) > 0 {
+		s.Metrics = map[string]float64{}
+	}
+	for name, x := range in.Metrics {
+		s.Metrics[name] = math.NaN()
+		if x != nil {
+			s.Metrics[name] = *x
+		}
+	}
 	return nil
 }
 
