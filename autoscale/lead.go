@@ -78,7 +78,7 @@ func (p Lead) Decide(v View) Decision {
 	m.Changes *= max(0, 1-elapsed.Hours()/24)
 	var d Decision
 	size := v.Array.Size()
-	switch seen := m.look(v.Window); {
+	switch seen := m.look(v.past()); {
 	case !(v.Capacity.Mean > 0):
 		d = v.Stay("no-capacity", "what a server can do is not known: keep the size")
 	case !seen, !v.isFresh():

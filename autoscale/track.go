@@ -43,9 +43,9 @@ func (v View) covers(d time.Duration) bool {
 	if !v.Fresh(patience) {
 		return false
 	}
-	known := v.Now
-	for i := len(v.Window) - 1; i >= 0; i-- {
-		s := v.Window[i]
+	known, window := v.Now, v.past()
+	for i := len(window) - 1; i >= 0; i-- {
+		s := window[i]
 		if !isKnown(s.Demand) {
 			continue
 		}

@@ -51,7 +51,7 @@ func (p Vote) count(v *View) (up, down float64, ok bool) {
 		return 0, 0, false
 	}
 	latest := *v
-	latest.Window = v.Window[len(v.Window)-1:]
+	latest.Window = v.past()[len(v.past())-1:]
 	up, ok = latest.Votes(patience, func(busy float64) bool { return busy > p.High })
 	down, _ = v.Votes(p.Over, func(busy float64) bool { return busy < p.Low })
 	if ok {
