@@ -68,7 +68,7 @@ func (p Vote) decide(v *View, m voteMemory, up, down float64, ok bool) Decision 
 	calm := p.Calm - v.Now.Sub(m.Changed)
 	switch {
 	case !ok:
-		return v.Stay("no-votes", "no server was measured: keep the size")
+		return v.firstOrStay("no-votes", "no server was measured: keep the size")
 	case up >= p.Threshold && calm > 0, down >= p.Threshold && calm > 0:
 		return v.Stay("calm", "{up} % vote up, {down} % down, but the last change needs {left} s more", append(votes, Num("left", calm.Seconds()))...)
 	case up >= p.Threshold:
