@@ -85,7 +85,7 @@ func (g Guard) hold(v *View, wanted int, m guardMemory) (Reason, bool) {
 	now, current := v.Mean(time.Minute)
 	before := *v
 	before.Now = v.Now.Add(-time.Minute)
-	before.Window = v.Window[:len(v.Window)-len(v.since(time.Minute))]
+	before.Window = v.past()[:len(v.past())-len(v.since(time.Minute))]
 	usual, _ := before.Mean(10 * time.Minute)
 	changes := 0
 	for _, at := range m.Changes {

@@ -78,9 +78,11 @@ func (p Lead) Decide(v View) Decision {
 	m.Changes *= max(0, 1-elapsed.Hours()/24)
 	var d Decision
 	size := v.Array.Size()
-	switch seen := m.look(v.Window); {
+	switch seen := m.look(v.past()); {
 	case !(v.Capacity.Mean > 0):
-		d = v.Stay("no-capacity", "what a server can do is not known: keep the size")
+		d = v.firstOrStay("no-capacity", "what a server can do is not known: keep the size")
+	case !v.isFresh() && v.waiting() && m.Target <= 1:
+		d = v.first()
 	case !seen, !v.isFresh():
 		d = v.To(max(size, m.Target), "no-demand", "no new demand was measured: nothing is taken away")
 	default:

@@ -104,6 +104,42 @@ func (v View) Stay(code, text string, numbers ...Number) Decision {
 	return v.To(v.Array.Size(), code, text, numbers...)
 }
 
+// firstOrStay is for a policy that cannot count servers: it keeps the size, but where nothing serves and requests come, it launches a first server, from
+// which the rest can be learned.
+func (v View) firstOrStay(code, text string) Decision {
+	if v.waiting() {
+		return v.first()
+	}
+	return v.Stay(code, text)
+}
+
+// waiting reports whether requests came of late, or wait, and neither a server nor the base is there for them.
+func (v View) waiting() bool {
+	if v.Array.Size() > 0 || v.Array.Base > 0 || v.Array.Clamp(1) == 0 {
+		return false
+	}
+	demand, queue := v.unanswered()
+	return demand > 0 || queue > 0
+}
+
+func (v View) first() Decision {
+	demand, queue := v.unanswered()
+	return v.To(1, "first", "{demand} req/s, {queue} waiting, and nothing that serves them: a first server", Num("demand", demand), Num("queue", queue))
+}
+
+// unanswered are the latest demand and queue; NaN where they are not known or stale.
+func (v View) unanswered() (demand, queue float64) {
+	demand, age, ok := v.Demand()
+	if !ok || !v.accepts(age) {
+		demand = math.NaN()
+	}
+	queue, age, ok = v.latest(func(s Sample) float64 { return s.Queue })
+	if !ok || !v.accepts(age) {
+		queue = math.NaN()
+	}
+	return demand, queue
+}
+
 // Servers is how many array servers answer demand (requests per second) when each is busy for the given share (0 to 1; 0.8 leaves a fifth as headroom),
 // beyond what the base answers, and never fewer than the array's Min. It is the size of the array while the capacity of a server or the demand is unknown:
 // NaN, infinite or negative, or 0 without a sample of late that says so.

@@ -16,7 +16,15 @@ type Sample struct {
 	Response float64   // mean response time in seconds
 	Errors   float64   // requests per second that were refused or failed
 	Servers  []ServerSample
-	Metrics  map[string]float64 // further ones, by name
+	Metrics  map[string]float64 // further ones, by name; ask for them by Metric: a map gives 0 for what was not measured
+}
+
+// Metric is the further number of that name. It is NaN where it was not measured.
+func (s Sample) Metric(name string) float64 {
+	if x, ok := s.Metrics[name]; ok {
+		return x
+	}
+	return math.NaN()
 }
 
 // ServerSample is the measurement of one server.
@@ -34,15 +42,15 @@ func Unmeasured(at time.Time) Sample {
 type sampleJSON struct {
 	At       time.Time
 	Demand   *float64
-	Queue    *float64           `json:",omitempty"`
-	Busy     *float64           `json:",omitempty"`
-	Response *float64           `json:",omitempty"`
-	Errors   *float64           `json:",omitempty"`
-	Servers  []ServerSample     `json:",omitempty"`
-	Metrics  map[string]float64 `json:",omitempty"`
+	Queue    *float64            `json:",omitempty"`
+	Busy     *float64            `json:",omitempty"`
+	Response *float64            `json:",omitempty"`
+	Errors   *float64            `json:",omitempty"`
+	Servers  []ServerSample      `json:",omitempty"`
+	Metrics  map[string]*float64 `json:",omitempty"`
 }
 
-// MarshalJSON leaves out what was not measured.
+// MarshalJSON leaves out what was not measured. A metric that was not is null: its name stays.
 func (s Sample) MarshalJSON() ([]byte, error) {
 	number := func(x float64) *float64 {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
@@ -57,14 +65,11 @@ func (s Sample) MarshalJSON() ([]byte, error) {
 			out.Servers = append(out.Servers, one)
 		}
 	}
+	if len(s.Metrics) > 0 {
+		out.Metrics = map[string]*float64{}
+	}
 	for name, x := range s.Metrics {
-		if number(x) == nil {
-			continue
-		}
-		if out.Metrics == nil {
-			out.Metrics = map[string]float64{}
-		}
-		out.Metrics[name] = x
+		out.Metrics[name] = number(x)
 	}
 	return json.Marshal(out)
 }
@@ -76,6 +81,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*s = Unmeasured(in.At)
+	s.Servers = in.Servers
 	for _, f := range []struct {
 		to   *float64
 		from *float64
@@ -84,7 +90,15 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 			*f.to = *f.from
 		}
 	}
-	s.Servers, s.Metrics = in.Servers, in.Metrics
+	if len(in.Metrics) > 0 {
+		s.Metrics = map[string]float64{}
+	}
+	for name, x := range in.Metrics {
+		s.Metrics[name] = math.NaN()
+		if x != nil {
+			s.Metrics[name] = *x
+		}
+	}
 	return nil
 }
 
@@ -92,11 +106,28 @@ func isKnown(x float64) bool { return x >= 0 && x <= math.MaxFloat64 }
 
 // What is not known is NaN wherever a View is asked, never 0: View.Servers makes it the size that is there, and no comparison with it is true.
 
-// Demand is the latest known demand in requests per second and how old it is. It is NaN and false where the window has none.
+// past is the window without the samples of a clock that is more than two minutes ahead: nobody knows when they were taken, and they would be fresh
+// for as long as the clock is ahead.
+func (v View) past() []Sample {
+	n := len(v.Window)
+	for n > 0 && v.Now.Sub(v.Window[n-1].At) < -leastPatience {
+		n--
+	}
+	return v.Window[:n]
+}
+
+// Demand is the latest known demand in requests per second and how old it is. It is NaN and false where the window has none, or only samples of a clock
+// that is more than two minutes ahead.
 func (v View) Demand() (demand float64, age time.Duration, ok bool) {
-	for i := len(v.Window) - 1; i >= 0; i-- {
-		if isKnown(v.Window[i].Demand) {
-			return v.Window[i].Demand, v.Now.Sub(v.Window[i].At), true
+	return v.latest(func(s Sample) float64 { return s.Demand })
+}
+
+// latest is the latest known number of the samples and how old it is.
+func (v View) latest(of func(Sample) float64) (x float64, age time.Duration, ok bool) {
+	window := v.past()
+	for i := len(window) - 1; i >= 0; i-- {
+		if x = of(window[i]); isKnown(x) {
+			return x, v.Now.Sub(window[i].At), true
 		}
 	}
 	return math.NaN(), 0, false
@@ -110,11 +141,11 @@ func (v View) Fresh(limit time.Duration) bool {
 
 // since is the part of the window that was measured in the last d: before now, or before the latest sample where metrics arrive late, but not stale.
 func (v View) since(d time.Duration) []Sample {
-	from := v.Now.Add(-d)
-	if n := len(v.Window); n > 0 && v.accepts(v.Now.Sub(v.Window[n-1].At)) {
-		from = v.Window[n-1].At.Add(-d)
+	from, window := v.Now.Add(-d), v.past()
+	if n := len(window); n > 0 && v.accepts(v.Now.Sub(window[n-1].At)) {
+		from = window[n-1].At.Add(-d)
 	}
-	return after(v.Window, from)
+	return after(window, from)
 }
 
 // isFresh reports whether the latest known demand is not stale.
@@ -131,9 +162,9 @@ const leastPatience = 2 * time.Minute
 // patience is how old the latest sample may be before it is stale: two minutes, or one and a half intervals where samples are rarer, up to a quarter of an
 // hour.
 func (v View) patience() time.Duration {
-	each := time.Duration(0)
-	if n := len(v.Window); n >= 3 {
-		each = min(v.Window[n-1].At.Sub(v.Window[n-2].At), v.Window[n-2].At.Sub(v.Window[n-3].At))
+	each, window := time.Duration(0), v.past()
+	if n := len(window); n >= 3 {
+		each = min(window[n-1].At.Sub(window[n-2].At), window[n-2].At.Sub(window[n-3].At))
 	}
 	return max(leastPatience, min(15*time.Minute, each*3/2))
 }

@@ -22,7 +22,7 @@ func (p Track) decide(v *View) Decision {
 	target, hold := or(p.Target, 0.7), or(p.Hold, 10*time.Minute)
 	now, ok := v.Mean(30 * time.Second)
 	if !ok || !(v.Capacity.Mean > 0) {
-		return v.Stay("no-demand", "demand or capacity is not known: keep the size")
+		return v.firstOrStay("no-demand", "demand or capacity is not known: keep the size")
 	}
 	peak, _ := v.Peak(max(hold, 30*time.Second))
 	size := v.Array.Size()
@@ -43,9 +43,9 @@ func (v View) covers(d time.Duration) bool {
 	if !v.Fresh(patience) {
 		return false
 	}
-	known := v.Now
-	for i := len(v.Window) - 1; i >= 0; i-- {
-		s := v.Window[i]
+	known, window := v.Now, v.past()
+	for i := len(window) - 1; i >= 0; i-- {
+		s := window[i]
 		if !isKnown(s.Demand) {
 			continue
 		}
@@ -97,7 +97,7 @@ func (p Step) decide(v *View) Decision {
 	demand, ok := v.Mean(p.Over)
 	last, _, _ := v.Demand()
 	if !ok || !(v.Capacity.Mean > 0) {
-		return v.Stay("no-demand", "demand or capacity is not known: keep the size")
+		return v.firstOrStay("no-demand", "demand or capacity is not known: keep the size")
 	}
 	demand = max(demand, last)
 	if demand == 0 && size == 0 {

@@ -51,7 +51,7 @@ func (p Vote) count(v *View) (up, down float64, ok bool) {
 		return 0, 0, false
 	}
 	latest := *v
-	latest.Window = v.Window[len(v.Window)-1:]
+	latest.Window = v.past()[len(v.past())-1:]
 	up, ok = latest.Votes(patience, func(busy float64) bool { return busy > p.High })
 	down, _ = v.Votes(p.Over, func(busy float64) bool { return busy < p.Low })
 	if ok {
@@ -68,7 +68,7 @@ func (p Vote) decide(v *View, m voteMemory, up, down float64, ok bool) Decision 
 	calm := p.Calm - v.Now.Sub(m.Changed)
 	switch {
 	case !ok:
-		return v.Stay("no-votes", "no server was measured: keep the size")
+		return v.firstOrStay("no-votes", "no server was measured: keep the size")
 	case up >= p.Threshold && calm > 0, down >= p.Threshold && calm > 0:
 		return v.Stay("calm", "{up} % vote up, {down} % down, but the last change needs {left} s more", append(votes, Num("left", calm.Seconds()))...)
 	case up >= p.Threshold:

@@ -29,7 +29,7 @@ prepare() { # generation seconds
 clean() { # what this run or a killed one left behind; an unchecked configuration is rollback's
 	if [ -e "$V/temps" ]; then
 		while IFS= read -r p; do
-			case $p in /*.siteblocks-new) rm -f -- "$p" ;; esac
+			case $p in /*.siteblocks-new) ! enter "${p%/*}" || rm -f -- "./${p##*/}" ;; esac
 		done <"$V/temps"
 	fi
 	unseal
@@ -39,7 +39,7 @@ clean() { # what this run or a killed one left behind; an unchecked configuratio
 run() { # number function
 	index=$1 changed= fresh=
 	say begin "$index"
-	"$2" </dev/null || failed "$?"
+	cd / && "$2" </dev/null || failed "$?"
 	if [ -n "$changed" ]; then say done "$index"; else say same "$index"; fi
 }
 
@@ -106,9 +106,61 @@ user_put() { # name group home shell group…
 	done
 }
 
-parents() { # path
-	d=${1%/*}
-	[ -z "$d" ] || [ -d "$d" ] || (umask 022; mkdir -p -- "$d")
+# Root changes what is in a directory from within, by a name without a slash: whoever may write to a directory above can
+# exchange a part of the path for a link at any instant, but can move nothing under root's feet.
+
+enter() { # directory, "make": goes there; $theirs is set where others than root can change what is in it
+	theirs=
+	if roots_own "$1"; then cd -P -- "$1/"; else walk "$@"; fi
+}
+
+roots_own() { # directory: whether it and all above are root's alone, and no links
+	way=${1%/}
+	set -- /
+	while [ -n "$way" ]; do
+		set -- "$@" "$way"
+		way=${way%/*}
+	done
+	seen=$(find "$@" -prune -type d -uid 0 ! -perm /022 -printf . 2>/dev/null)
+	[ "${#seen}" = "$#" ]
+}
+
+walk() { # directory, "make": as enter; follows only those links that nobody but root can have made
+	cd / || return
+	rest=${1#/} links=0
+	mine || theirs=1
+	while [ -n "$rest" ]; do
+		part=${rest%%/*}
+		case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+		case $part in
+		'' | .) ;;
+		..) [ -z "$theirs" ] && cd -P .. || { strange "$1"; return; } ;;
+		*)
+			if [ -L "./$part" ]; then
+				links=$((links + 1))
+				[ -z "$theirs" ] && [ "$links" -le 40 ] || { strange "$1"; return; }
+				target=$(readlink -- "./$part") || return
+				case $target in /*) cd / ;; esac
+				rest=$target/$rest
+				continue
+			fi
+			if [ -n "$2" ] && [ ! -e "./$part" ]; then (umask 022; mkdir -- "./$part") || return; fi
+			below "$part" || { strange "$1"; return; }
+			;;
+		esac
+	done
+}
+
+below() { # name: goes into this directory, which is no link
+	above=$(/bin/pwd -P) && cd -P -- "./$1" 2>/dev/null && [ "$(/bin/pwd -P)" = "${above%/}/$1" ] || return
+	mine || theirs=1
+}
+
+mine() { [ -n "$(find . -prune -uid 0 ! -perm /022 -printf .)" ]; }
+
+strange() { # directory
+	echo "$1 is not reached by directories alone: links are followed only where nobody but root can make them"
+	return 1
 }
 
 owned() { # path owner group mode: whether it is so
@@ -118,66 +170,90 @@ owned() { # path owner group mode: whether it is so
 
 own() { # path owner group mode
 	owned "$@" && return
-	touch_owes && chown -- "$2:$3" "$1" && chmod -- "$4" "$1"
+	# A directory keeps set-ID bits that are to go unless the mode has five digits.
+	touch_owes && chown -h -- "$2:$3" "$1" && chmod -- "0000$4" "$1" || return
+	owned "$@" || { echo "owner and mode did not come to be $2:$3 $4"; return 1; }
 }
 
-temporary() { # path: sets $temp, a name beside it that a later run removes
-	temp=${1%/*}/.${1##*/}.siteblocks-new
-	printf '%s\n' "$temp" >>"$V/temps" && rm -f -- "$temp"
+temporary() { # path whose directory was entered: sets $temp, a name beside it that a later run removes
+	temp=./.${1##*/}.siteblocks-new
+	printf '%s\n' "${1%/*}/${temp#./}" >>"$V/temps" && rm -f -- "$temp"
 }
 
-into_place() { # path: $temp becomes it
+into_place() { # path whose directory was entered: $temp becomes it
 	case $1 in /etc/systemd/*|/usr/lib/systemd/*|/usr/local/lib/systemd/*|/run/systemd/*) units_changed=1 ;; esac
-	mv -fT -- "$temp" "$1"
+	mv -fT -- "$temp" "./${1##*/}"
 }
 
-no_directory() {
-	[ -L "$1" ] || [ ! -d "$1" ] || { echo "there is a directory at $1"; return 1; }
+no_directory() { # path whose directory was entered
+	[ -L "./${1##*/}" ] || [ ! -d "./${1##*/}" ] || { echo "there is a directory at $1"; return 1; }
 }
 
 dir_put() { # path owner group mode
-	if [ -L "$1" ] || { [ -e "$1" ] && [ ! -d "$1" ]; }; then echo "there is something else at $1"; return 1; fi
-	if [ ! -d "$1" ]; then
-		parents "$1" && touch_owes && mkdir -- "$1" || return
+	enter "${1%/*}" make || return
+	name=./${1##*/}
+	if [ -L "$name" ] || { [ -e "$name" ] && [ ! -d "$name" ]; }; then echo "there is something else at $1"; return 1; fi
+	if [ ! -d "$name" ]; then
+		touch_owes && mkdir -- "$name" || return
 	fi
-	own "$@"
+	below "${1##*/}" || { strange "$1"; return; }
+	own . "$2" "$3" "$4"
 }
 
 file_put() { # staged path owner group mode check
-	no_directory "$2" || return
-	if [ -f "$2" ] && [ ! -L "$2" ] && cmp -s -- "$1" "$2"; then
-		own "$2" "$3" "$4" "$5"
-		return
+	name=./${2##*/}
+	if [ -d "${2%/*}/" ]; then
+		enter "${2%/*}" && no_directory "$2" || return
+		if [ -f "$name" ] && [ ! -L "$name" ] && timeout 600 cmp -s -- "$1" "$name"; then
+			! owned "$name" "$3" "$4" "$5" || return 0
+			# Others may have linked somebody else's file there: it is replaced, never given away.
+			[ -n "$theirs" ] || { own "$name" "$3" "$4" "$5"; return; }
+		fi
 	fi
 	chown -- "$3:$4" "$1" && chmod -- "$5" "$1" || return
 	[ -z "$6" ] || check "$6" || return
-	parents "$2" && touch_owes && temporary "$2" || return
-	if ! ln -T -- "$1" "$temp" 2>/dev/null && ! cp -p -- "$1" "$temp" || ! into_place "$2"; then
+	enter "${2%/*}" make && touch_owes && file_place "$1" "$2"
+}
+
+file_place() { # staged path
+	temporary "$2" || return
+	if ! ln -T -- "$1" "$temp" 2>/dev/null && ! cp -pT --remove-destination -- "$1" "$temp" || ! into_place "$2"; then
 		rm -f -- "$temp"
 		return 1
 	fi
 }
 
-file_access() { # path owner group mode
-	[ -f "$1" ] && [ ! -L "$1" ] || { echo "$1 is not a file any more"; return 1; }
-	own "$@"
+file_access() { # path owner group mode sum
+	enter "${1%/*}" || return
+	name=./${1##*/} copy=$V/stage/copy
+	[ -f "$name" ] && [ ! -L "$name" ] || { echo "$1 is not a file any more"; return 1; }
+	! owned "$name" "$2" "$3" "$4" || return 0
+	[ -n "$theirs" ] || { own "$name" "$2" "$3" "$4"; return; }
+	# As in file_put. Only a copy that root alone can reach is still what it was when its sum was taken.
+	mkdir -p "$V/stage" && timeout 600 cp -PT --remove-destination -- "$name" "$copy" || return
+	[ -f "$copy" ] && [ ! -L "$copy" ] && printf '%s  %s\n' "$5" "$copy" | sha256sum -c --status || { echo "$1 has changed"; return 1; }
+	chown -- "$2:$3" "$copy" && chmod -- "$4" "$copy" && touch_owes && file_place "$copy" "$1"
 }
 
 link_put() { # path target
-	[ -L "$1" ] && [ "$(readlink -- "$1")" = "$2" ] && return
-	no_directory "$1" && parents "$1" && touch_owes && temporary "$1" || return
+	if [ -d "${1%/*}/" ]; then
+		enter "${1%/*}" || return
+		[ ! -L "./${1##*/}" ] || [ "$(readlink -- "./${1##*/}")" != "$2" ] || return 0
+	fi
+	enter "${1%/*}" make && no_directory "$1" && touch_owes && temporary "$1" || return
 	ln -sT -- "$2" "$temp" && into_place "$1"
 }
 
 absent() { # path tree
 	[ -e "$1" ] || [ -L "$1" ] || return 0
-	touch_owes || return
+	enter "${1%/*}" && touch_owes || return
 	case $1 in /etc/systemd/*) units_changed=1 ;; esac
-	if [ -L "$1" ] || [ ! -d "$1" ]; then
-		rm -f -- "$1"
+	name=./${1##*/}
+	if [ -L "$name" ] || [ ! -d "$name" ]; then
+		rm -f -- "$name"
 	elif [ -n "$2" ]; then
-		rm -rf --one-file-system -- "$1"
+		rm -rf --one-file-system -- "$name"
 	else
-		rmdir -- "$1"
+		rmdir -- "$name"
 	fi
 }

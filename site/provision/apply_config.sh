@@ -6,11 +6,19 @@ config_begin() { # name path…
 	rm -rf "$J.new" && mkdir -p "$J.new/root" && printf '%s\n' "$1" >"$J.new/name" || return
 	shift
 	for p; do
+		alone "${p%/*}" || return
 		printf '%s\n' "$p" >>"$J.new/paths" || return
 		[ -e "$p" ] || [ -L "$p" ] || continue
 		mkdir -p -- "$J.new/root${p%/*}" && cp -a -- "$p" "$J.new/root$p" || return
 	done
 	mv -T "$J.new" "$J"
+}
+
+alone() { # directory: what others than root can exchange after the check was never checked
+	d=$1
+	while [ ! -d "$d/" ]; do d=${d%/*}; done
+	enter "$d" || return
+	[ -z "$theirs" ] || { echo "others than root can change what is in $d: a configuration cannot be there"; return 1; }
 }
 
 config_end() { # check
@@ -20,6 +28,7 @@ config_end() { # check
 
 only() { # directory path…: nothing but these stays there
 	dir=$1
+	alone "$dir" || return
 	shift
 	for p in "$dir"/* "$dir"/.[!.]*; do
 		[ -e "$p" ] || [ -L "$p" ] || continue
@@ -46,11 +55,14 @@ rollback() {
 }
 
 put_back() { # path saved
+	[ -d "${1%/*}/" ] || [ -e "$2" ] || [ -L "$2" ] || return 0
+	enter "${1%/*}" make || return
+	name=./${1##*/}
 	if [ ! -e "$2" ] && [ ! -L "$2" ]; then
-		no_directory "$1" && rm -f -- "$1"
+		no_directory "$1" && rm -f -- "$name"
 		return
 	fi
-	[ -L "$2" ] || [ ! -d "$2" ] || [ ! -d "$1" ] || return 0
+	[ -L "$2" ] || [ ! -d "$2" ] || [ ! -d "$name" ] || return 0
 	temporary "$1" && cp -a -- "$2" "$temp" && into_place "$1"
 }
 

@@ -4,13 +4,13 @@ apt() {
 		-o Dpkg::Use-Pty=0 "$@"
 }
 
-unlocked() { # command…: again while another program holds the lock of the package lists or of dpkg
+unlocked() { # command…: again while another program holds the lock of the package lists, of the downloads or of dpkg
 	deadline=$(($(date +%s) + wait))
 	while :; do
-		"$@" >"$R/stage/output"
+		"$@" 2>"$R/stage/errors"
 		status=$?
-		cat "$R/stage/output"
-		[ "$status" != 0 ] && grep -q -e 'Could not get lock' -e 'is locked by another process' -e 'frontend lock' "$R/stage/output" || return "$status"
+		cat "$R/stage/errors"
+		[ "$status" != 0 ] && grep -q -e 'Could not get lock' -e 'is locked by another process' -e 'frontend lock' "$R/stage/errors" || return "$status"
 		[ "$(date +%s)" -lt "$deadline" ] || return "$status"
 		echo "waiting for another program that uses apt"
 		sleep 2
@@ -57,7 +57,7 @@ configure() {
 	# What was killed while it was unpacked cannot be configured, and apt takes it for installed.
 	chosen=$(dpkg-query -W -f='${db:Status-Eflag} ${binary:Package}\n' | sed -n 's/^reinstreq //p')
 	[ -z "$chosen" ] || install_chosen --reinstall || return
-	[ "$configured" = 0 ] || apt -f install
+	[ "$configured" = 0 ] || unlocked apt -f install
 }
 
 update() {
@@ -86,10 +86,10 @@ packages() { # "no start" or nothing, name|name…
 }
 
 install_chosen() { # options for apt
-	apt --no-install-recommends "$@" install $chosen && return
+	unlocked apt --no-install-recommends "$@" install $chosen && return
 	[ -z "$apt_updated" ] || return 1
 	echo "once more, with fresh package lists"
-	update && apt --no-install-recommends "$@" install $chosen
+	update && unlocked apt --no-install-recommends "$@" install $chosen
 }
 
 sealed() { # "no start" or nothing, function; the mark stays until all that it installs is configured

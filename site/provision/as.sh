@@ -1,5 +1,6 @@
 
 as() { # user seconds: run the script that is on descriptor 3 as a user, in a process list without its text
+	cd / || return
 	if [ "$1" = root ]; then
 		set -- "$2"
 	else

@@ -68,8 +68,8 @@ func (c *comparison) file(f File) item {
 		it.Action = "update"
 		it.Detail = accessDiff(have, owner, group, mode)
 		it.differs = it.Detail != ""
-		if it.differs || f.isBlob() {
-			it.ops = []op{{function: "file_access", args: []string{f.Path, owner, group, octal(mode)}}}
+		if f.isBlob() { // it is large, and there already
+			it.ops = []op{{function: "file_access", args: []string{f.Path, owner, group, octal(mode), f.sum()}}}
 		}
 	}
 	return it

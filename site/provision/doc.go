@@ -32,6 +32,10 @@
 // Secrets are of type [Secret]. They travel on the connection only, lie on the host in a directory that only root
 // can read until they are in place, and appear in no plan, event, error, script or process list.
 //
+// A path may lead through directories of other users, such as an application's shared ones. What is done below them
+// is done to what lies there, never to what a link of theirs points to, however often they exchange the two: links
+// are followed only where nobody but root can make them.
+//
 // # What it will not do
 //
 // It removes nothing that it is not told to remove: a step that is no longer in the state stays on the host as it is;

@@ -133,6 +133,27 @@ func TestHalfConfiguredPackage(t *testing.T) {
 	require.ErrorContains(t, err, "apt offers no package no-such-package|none-either")
 }
 
+// TestInstallBesideADownload installs while another apt, as that of apt-daily, holds the lock of the downloads.
+func TestInstallBesideADownload(t *testing.T) {
+	m := localtest.Server(t, localtest.Options{Name: "web-1"})
+	output(t, m.Host, `apt-get -q update >/dev/null; apt-get clean
+		systemd-run -q --unit slow -p RuntimeMaxSec=300 apt-get -q -y -o Acquire::http::Dl-Limit=20 -o Acquire::https::Dl-Limit=20 --download-only install vim-runtime
+		for i in $(seq 300); do [ -z "$(ls /var/cache/apt/archives/partial)" ] || exit 0; sleep 0.02; done; journalctl -u slow >&2; exit 1`)
+	var shown strings.Builder
+	target := provision.Target{Name: "web-1", Host: m.Host, State: steps(provision.Packages{Names: []string{"tree"}})}
+	_, err := provision.Run(t.Context(), []provision.Target{target}, provision.Options{
+		LockWait: 2 * time.Minute, Events: func(e provision.Event) {
+			shown.WriteString(e.String() + "\n")
+			if strings.Contains(e.Line, "waiting for another program") {
+				output(t, m.Host, "systemctl stop slow")
+			}
+		},
+	})
+	require.NoError(t, err, shown.String())
+	require.Contains(t, shown.String(), "/var/cache/apt/archives/lock")
+	unchanged(t, m.Host, target.State)
+}
+
 func TestFullDisk(t *testing.T) {
 	m := localtest.Server(t, localtest.Options{Name: "web-1", SmallDisk: 1 << 20})
 	file := provision.File{Path: "/mnt/small/x", Content: "old\n"}

@@ -115,7 +115,8 @@ type Blob struct {
 // Config is a set of files that a server reads together, such as Apache's tree. The new parts are put in place all at
 // once, Check looks at them there, and where it exits other than 0 everything is put back as it was before and the
 // run stops with the command's own output. A run that is killed before the check was passed is rolled back by the
-// next one. The server must not be reloaded in between: reloads come later, by a Unit's ReloadOn.
+// next one. The server must not be reloaded in between: reloads come later, by a Unit's ReloadOn. All parts lie in
+// directories that root alone can write: elsewhere somebody could change a part after its check, and the run stops.
 type Config struct {
 	Name   string   // for plans and errors: "apache2"
 	Files  []File   // their own Check is not used here
