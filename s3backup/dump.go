@@ -47,7 +47,12 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 	relay.start(ctx, measurer.before, measurer.after)
 
 	output := &sqlOutput{w: w}
-	if err := d.run(ctx, plan, relay.address(), output); err != nil {
+	sieve := newSieve(facts.Server, output, cached(func(database string) ([]definition, error) { return d.definitions(ctx, database) }))
+	err = d.run(ctx, plan, relay.address(), sieve)
+	if sieveErr := sieve.finish(); err == nil {
+		err = sieveErr
+	}
+	if err != nil {
 		cancel()
 		<-relay.done
 		if measurer.err != nil { // it ended the program
@@ -67,7 +72,23 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 		output.position(&facts)
 	}
 	output.longest(&facts)
+	sieve.state(&facts)
 	return facts, nil
+}
+
+// cached asks once for each database.
+func cached[T any](ask func(database string) (T, error)) func(string) (T, error) {
+	known := map[string]T{}
+	return func(database string) (T, error) {
+		if all, asked := known[database]; asked {
+			return all, nil
+		}
+		all, err := ask(database)
+		if err == nil {
+			known[database] = all
+		}
+		return all, err
+	}
 }
 
 type dumpPlan struct {

@@ -36,7 +36,21 @@ func (s *script) rows() ([]byte, error) {
 		if err := s.line(); err != nil {
 			return nil, s.ending(err)
 		}
+		if s.poured {
+			return s.pouredRows()
+		}
 	}
+}
+
+// pouredRows goes to the end of an INSERT of which a row was not kept: no line ends within a row.
+func (s *script) pouredRows() ([]byte, error) {
+	for !bytes.HasSuffix(s.text, []byte(");\n")) {
+		if err := s.line(); err != nil {
+			return nil, s.ending(err)
+		}
+	}
+	s.poured = false
+	return nil, nil
 }
 
 // rowsOf goes over the rows in a line. It returns where the semicolon after the last of them is, or that there is none
