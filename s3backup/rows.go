@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
-	"strings"
 )
 
 var insertHead = regexp.MustCompile("^INSERT INTO `(?:[^`]|``)+` (?:\\((?:(?:`(?:[^`]|``)+`|\\w+)(?:, )?)+\\) )?VALUES[ \r\n]")
@@ -97,11 +96,11 @@ func literal(text []byte) int {
 	case bytes.HasPrefix(text, []byte("NULL")):
 		return len("NULL")
 	case bytes.HasPrefix(text, []byte("0x")):
-		return 2 + span(text[2:], "0123456789abcdefABCDEF")
+		return 2 + span(text[2:], &hexDigits)
 	case bytes.HasPrefix(text, []byte("_binary '")):
 		begin = len("_binary ")
 	case len(text) > 0 && text[0] != '\'':
-		return span(text, "0123456789.eE+-")
+		return span(text, &numberBytes)
 	}
 	if n := quotedLength(text[begin:], true); n > 0 {
 		return begin + n
@@ -109,10 +108,22 @@ func literal(text []byte) int {
 	return 0
 }
 
+// byteSet tells of each byte whether it is in. All rows of a backup go by it, when it is made and when it is restored.
+type byteSet [256]bool
+
+var hexDigits, numberBytes = setOf("0123456789abcdefABCDEF"), setOf("0123456789.eE+-")
+
+func setOf(text string) (set byteSet) {
+	for _, c := range []byte(text) {
+		set[c] = true
+	}
+	return set
+}
+
 // span counts the bytes at the beginning that are in set.
-func span(text []byte, set string) int {
+func span(text []byte, set *byteSet) int {
 	n := 0
-	for n < len(text) && strings.IndexByte(set, text[n]) >= 0 {
+	for n < len(text) && set[text[n]] {
 		n++
 	}
 	return n
