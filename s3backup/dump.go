@@ -148,19 +148,26 @@ func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
 	if err := plan.findCaveats(ctx, s, facts); err != nil {
 		return plan, err
 	}
-	plan.program = d.Program
-	if plan.program == "" {
-		plan.program = "mysqldump"
-		if plan.mariaDB {
-			plan.program = "mariadb-dump"
+	if err := plan.findProgram(ctx, d, facts); err != nil {
+		return plan, err
+	}
+	return plan, plan.askHistory(ctx, s, facts)
+}
+
+func (p *dumpPlan) findProgram(ctx context.Context, d Dump, facts *Facts) error {
+	p.program = d.Program
+	if p.program == "" {
+		p.program = "mysqldump"
+		if p.mariaDB {
+			p.program = "mariadb-dump"
 		}
 	}
-	version, err := exec.CommandContext(ctx, plan.program, "--version").Output()
+	version, err := exec.CommandContext(ctx, p.program, "--version").Output()
 	if err != nil {
-		return plan, fmt.Errorf("s3backup: dump: %s --version: %w", plan.program, err)
+		return fmt.Errorf("s3backup: dump: %s --version: %w", p.program, err)
 	}
 	facts.Tool = strings.TrimSpace(string(version))
-	return plan, plan.askHistory(ctx, s, facts)
+	return nil
 }
 
 func (p dumpPlan) arguments() []string {

@@ -50,7 +50,11 @@ func applicationStaysItself(t *testing.T) {
 	p.exec(t, "CREATE DATABASE `"+p.database+"`")
 	p.applicationIsHarmless(t)
 
-	// A script that another hand wrote.
+	p.refusesHandwritten(t, m.Server)
+}
+
+// refusesHandwritten: a script that another hand wrote restores nothing that the application could not have made.
+func (p *place) refusesHandwritten(t *testing.T, from s3backup.Origin) {
 	head := "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `" + p.database + "` /*!40100 DEFAULT CHARACTER SET latin1 */;\nUSE `" + p.database + "`;\nCREATE TABLE `t` (\n  `x` int\n) ENGINE=InnoDB;\n"
 	body := func(text string) string { return head + "DELIMITER ;;\n" + text + " ;;\nDELIMITER ;\n" }
 	for _, hand := range []struct {
@@ -66,14 +70,14 @@ func applicationStaysItself(t *testing.T) {
 		{head + "/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n/*!50001 VIEW `evil` AS select `mysql`.`user`.`User` from `mysql`.`user` */;\n", s3backup.ErrDefiner},
 		{body("CREATE DEFINER=`root`@`localhost` PROCEDURE `evil`() SELECT COUNT(*) FROM mysql.user"), s3backup.ErrDefiner},
 	} {
-		_, err := p.store.Backup(t.Context(), handwritten{hand.text + "-- Dump completed\n", p.database, m.Server}, s3backup.Options{Shrink: true})
+		_, err := p.store.Backup(t.Context(), handwritten{hand.text + "-- Dump completed\n", p.database, from}, s3backup.Options{Shrink: true})
 		require.NoError(t, err)
 		_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true})
 		require.ErrorIs(t, err, hand.want, hand.text)
 	}
 	p.applicationIsHarmless(t)
 	// The last of them is a procedure of root's, which somebody has looked at.
-	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true, TrustDefiners: true})
+	_, err := p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true, TrustDefiners: true})
 	require.NoError(t, err)
 	p.applicationIsHarmless(t)
 }
