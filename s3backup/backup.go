@@ -39,23 +39,13 @@ func (s Store) Backup(ctx context.Context, source Source, o Options) (Manifest, 
 		return Manifest{}, err
 	}
 	started := time.Now().UTC()
-	if err := checkClock(started, clock, entries); err != nil {
+	if err := s.checkClock(started, clock, entries); err != nil {
 		return Manifest{}, err
 	}
 	if err := s.sweep(ctx, objects, entries, clock); err != nil {
 		s.emit(Note{Warning: true, Text: "sweep: " + err.Error()})
 	}
-	m := Manifest{Format: Format, Site: s.Site, ID: s.newID(started), Started: started.Truncate(time.Millisecond), Compression: "zstd"}
-	for _, recipient := range s.Recipients {
-		m.Encryption = "age"
-		if name, ok := recipient.(fmt.Stringer); ok {
-			m.Recipients = append(m.Recipients, name.String())
-		}
-	}
-	m.Object.Name = "dump.sql.zst"
-	if m.Encryption != "" {
-		m.Object.Name += ".age"
-	}
+	m := s.begin(started)
 	previous := lastGood(entries)
 	if err := s.copy(ctx, source, &m, func(m Manifest) error { return s.checkShrink(m, previous, o) }); err != nil {
 		return Manifest{}, err
@@ -68,6 +58,28 @@ func (s Store) Backup(ctx context.Context, source Source, o Options) (Manifest, 
 	if err := s.create(ctx, s.key(m.ID, manifestName), text); err != nil {
 		return Manifest{}, err
 	}
+	s.tell(m)
+	return m, nil
+}
+
+// begin gives what a manifest says before anything is copied.
+func (s Store) begin(started time.Time) Manifest {
+	m := Manifest{Format: Format, Site: s.Site, ID: s.newID(started), Started: started.Truncate(time.Millisecond), Compression: "zstd"}
+	for _, recipient := range s.Recipients {
+		m.Encryption = "age"
+		if name, ok := recipient.(fmt.Stringer); ok {
+			m.Recipients = append(m.Recipients, name.String())
+		}
+	}
+	m.Object.Name = "dump.sql.zst"
+	if m.Encryption != "" {
+		m.Object.Name += ".age"
+	}
+	return m
+}
+
+// tell says what a new backup is, and what is odd about it.
+func (s Store) tell(m Manifest) {
 	for _, l := range m.Left {
 		s.emit(Note{Warning: true, Text: l.String()})
 	}
@@ -76,19 +88,24 @@ func (s Store) Backup(ctx context.Context, source Source, o Options) (Manifest, 
 	}
 	s.emit(Note{Text: fmt.Sprintf("backup %s: %s of %d databases in %s, %s stored", m.ID, Size(m.Content.Bytes), len(m.Databases),
 		m.Finished.Sub(m.Started).Round(10*time.Millisecond), Size(m.Object.Bytes))})
-	return m, nil
 }
 
 // checkClock refuses a time that would put the backup into the wrong place of the list, where retention and "the
-// newest before a time" go by it.
-func checkClock(now, store time.Time, entries []Entry) error {
+// newest before a time" go by it. By the store's clock it is at most minutes off: then a backup that is later still is no
+// reason to make none, for whoever has a server's credentials can add such ones again and again.
+func (s Store) checkClock(now, store time.Time, entries []Entry) error {
 	if off := now.Sub(store); !store.IsZero() && off.Abs() > clockLimit {
 		return fmt.Errorf("s3backup: %w: this machine's is %s off against the store's; set it (timedatectl) and try again",
 			ErrClock, off.Round(time.Second))
 	}
 	for _, e := range slices.Backward(entries) {
-		if e.Problem == nil && !now.After(e.At) {
+		switch {
+		case e.Problem != nil || now.After(e.At):
+		case store.IsZero():
 			return fmt.Errorf("s3backup: %w: it is %s, but backup %s is later", ErrClock, now.Format(time.RFC3339), e.ID)
+		default:
+			s.emit(Note{Warning: true, Text: fmt.Sprintf("it is %s, but backup %s is later: this machine's clock went back, or somebody added that backup", now.Format(time.RFC3339), e.ID)})
+			return nil
 		}
 	}
 	return nil

@@ -280,26 +280,7 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 	for _, text := range c.said {
 		require.Contains(t, strings.Join(m.Warnings, "\n"), text)
 	}
-	restore := func(after string) {
-		store, said := p.store, ""
-		store.Events = func(e s3backup.Event) { t.Log(e); said += e.String() + "\n" }
-		_, err := store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
-		require.NoError(t, err, after)
-		require.NotContains(t, said, "interrupted", after)
-		for _, text := range c.told {
-			require.Contains(t, said, names.Replace(text), after)
-		}
-		run(c.works...)
-		for _, s := range c.refused {
-			_, err := p.db.Exec(names.Replace(s))
-			require.Error(t, err, "%s: %s", after, s)
-		}
-		for query, want := range c.counts {
-			var got int64
-			require.NoError(t, p.db.QueryRow(names.Replace(query)).Scan(&got), query)
-			require.Equal(t, want, got, "%s: %s", after, query)
-		}
-	}
+	restore := func(after string) { c.restore(t, p, names, m.ID, after) }
 	run(c.damage...)
 	restore("over changed data")
 	for query, want := range before {
@@ -315,4 +296,26 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 	run(c.undo...)
 	run("SET SESSION foreign_key_checks = 0", "DROP DATABASE `A`", "DROP DATABASE `B`", "SET SESSION foreign_key_checks = 1")
 	restore("onto nothing")
+}
+
+// restore restores a backup and looks at what there is then.
+func (c dataCase) restore(t *testing.T, p *place, names *strings.Replacer, id, after string) {
+	store, said := p.store, ""
+	store.Events = func(e s3backup.Event) { t.Log(e); said += e.String() + "\n" }
+	_, err := store.Restore(t.Context(), s3backup.Select{ID: id}, s3backup.Target{Replace: true})
+	require.NoError(t, err, after)
+	require.NotContains(t, said, "interrupted", after)
+	for _, text := range c.told {
+		require.Contains(t, said, names.Replace(text), after)
+	}
+	for _, s := range c.works {
+		p.exec(t, names.Replace(s))
+	}
+	for _, s := range c.refused {
+		_, err := p.db.Exec(names.Replace(s))
+		require.Error(t, err, "%s: %s", after, s)
+	}
+	for query, want := range c.counts {
+		require.Equal(t, want, p.number(t, names.Replace(query)), "%s: %s", after, query)
+	}
 }

@@ -61,6 +61,12 @@
 //
 //   - A view that its server cannot use any more, or that it refuses to show, is left out, with its definition in the
 //     manifest (Left). The rest is backed up.
+//   - A view, trigger, routine or event whose text Restore would refuse, see below, is left out in the same way. Backup reads
+//     its script as Restore will, so that nobody who may make one makes every later backup useless. What cannot be left out,
+//     such as a table of an engine that leads elsewhere, a warning names: that backup is restored by hand.
+//   - A view upon a view whose definer is gone cannot be made. Verify's scratch server gets stand-ins of the accounts that
+//     the backup names; a server that is restored into needs them, as it needs all accounts.
+//   - A foreign key to a table that is not there stays, and a warning says so: it refuses new rows.
 //   - A foreign key that leads out of the backup stays, though where there is no such table it refuses new rows. One that
 //     leads into it from a database that stays leads to the new table afterwards; Restore refuses, before it changes
 //     anything, where rows would find nothing there.
@@ -112,7 +118,8 @@
 // ErrScript before it is run: GRANT, SET GLOBAL, USE of another database, a name with a database before it, rows that are
 // not literals, tables of engines that lead elsewhere (FEDERATED, CONNECT, SPIDER) or with a DATA DIRECTORY. So is a body
 // of which servers of different versions find the end in different places, and one that ends in a comment which hides the
-// delimiter. Each statement goes to the server by itself; the connection does not allow several in one.
+// delimiter. So are quotes in an optimizer hint that not every server would close in the same place, unless the server has
+// no hints. Each statement goes to the server by itself; the connection does not allow several in one.
 //
 // It is loaded by an account of its own, s3backup_load_…, that exists for that time only, has a random password and may be
 // used from where the restore runs. Tables and rows are loaded with all rights on the fresh databases, and REFERENCES, for
@@ -136,7 +143,9 @@
 //
 // 461 MB of SQL (2,330,000 rows) on a busy machine of two cores, MariaDB 10.11, all in one run. CPU is that of what stands
 // between the dump program and the bucket; mydumper is both. This package encrypts, hashes and uploads besides, and reads
-// the tables a second time for their checksums; the others write to a file.
+// the tables a second time for their checksums; the others write to a file. Since these were measured it also reads its
+// own script as Restore does, which takes about 1.5 s of CPU more for as much SQL. Of rows in lines of more than 32 MiB it
+// does not look at the text.
 //
 //	                           CPU  dump CPU   memory     size     wall
 //	s3backup                 3.7 s     3.0 s   40 MiB   173 MB   31.1 s

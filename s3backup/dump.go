@@ -47,7 +47,12 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 	relay.start(ctx, measurer.before, measurer.after)
 
 	output := &sqlOutput{w: w}
-	if err := d.run(ctx, plan, relay.address(), output); err != nil {
+	sieve := newSieve(facts.Server, output, cached(func(database string) ([]definition, error) { return d.definitions(ctx, database) }))
+	err = d.run(ctx, plan, relay.address(), sieve)
+	if sieveErr := sieve.finish(); err == nil {
+		err = sieveErr
+	}
+	if err != nil {
 		cancel()
 		<-relay.done
 		if measurer.err != nil { // it ended the program
@@ -67,7 +72,23 @@ func (d Dump) Copy(ctx context.Context, w io.Writer) (Facts, error) {
 		output.position(&facts)
 	}
 	output.longest(&facts)
+	sieve.state(&facts)
 	return facts, nil
+}
+
+// cached asks once for each database.
+func cached[T any](ask func(database string) (T, error)) func(string) (T, error) {
+	known := map[string]T{}
+	return func(database string) (T, error) {
+		if all, asked := known[database]; asked {
+			return all, nil
+		}
+		all, err := ask(database)
+		if err == nil {
+			known[database] = all
+		}
+		return all, err
+	}
 }
 
 type dumpPlan struct {
@@ -127,19 +148,26 @@ func (d Dump) prepare(ctx context.Context, facts *Facts) (dumpPlan, error) {
 	if err := plan.findCaveats(ctx, s, facts); err != nil {
 		return plan, err
 	}
-	plan.program = d.Program
-	if plan.program == "" {
-		plan.program = "mysqldump"
-		if plan.mariaDB {
-			plan.program = "mariadb-dump"
+	if err := plan.findProgram(ctx, d, facts); err != nil {
+		return plan, err
+	}
+	return plan, plan.askHistory(ctx, s, facts)
+}
+
+func (p *dumpPlan) findProgram(ctx context.Context, d Dump, facts *Facts) error {
+	p.program = d.Program
+	if p.program == "" {
+		p.program = "mysqldump"
+		if p.mariaDB {
+			p.program = "mariadb-dump"
 		}
 	}
-	version, err := exec.CommandContext(ctx, plan.program, "--version").Output()
+	version, err := exec.CommandContext(ctx, p.program, "--version").Output()
 	if err != nil {
-		return plan, fmt.Errorf("s3backup: dump: %s --version: %w", plan.program, err)
+		return fmt.Errorf("s3backup: dump: %s --version: %w", p.program, err)
 	}
 	facts.Tool = strings.TrimSpace(string(version))
-	return plan, plan.askHistory(ctx, s, facts)
+	return nil
 }
 
 func (p dumpPlan) arguments() []string {

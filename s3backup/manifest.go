@@ -72,12 +72,13 @@ type Content struct {
 	Longest int64 `json:"longest,omitempty"`
 }
 
-// Left is something that the databases have and the backup does not, since the server itself cannot use it any more.
+// Left is something that the databases have and the backup does not, since the server itself cannot use it any more, or since
+// no reader of the script could be sure where it ends.
 type Left struct {
-	Kind     string `json:"kind"` // "view"
+	Kind     string `json:"kind"` // "view", "trigger", "procedure", "function", "package", "package body", "event"
 	Database string `json:"database"`
 	Name     string `json:"name"`
-	Why      string `json:"why"`              // in the server's words
+	Why      string `json:"why"`              // in the server's words, or in those of a restore that would refuse it
 	Create   string `json:"create,omitempty"` // its definition, to be mended by hand; empty where the server does not tell it
 }
 

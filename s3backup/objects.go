@@ -20,13 +20,21 @@ type schemaObject struct {
 	collation          string // of the database at that time; a view has none
 }
 
+type objectKind struct {
+	kind, list   string
+	column, mode int
+}
+
+// packageKinds are MariaDB's besides. A restore makes them as routines.
+var packageKinds = []objectKind{
+	{"PACKAGE", "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'PACKAGE' AND ROUTINE_SCHEMA = ", 2, 1},
+	{"PACKAGE BODY", "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'PACKAGE BODY' AND ROUTINE_SCHEMA = ", 2, 1},
+}
+
 // objectKinds lists what a database has besides tables, in the order in which it may be dropped; the reverse is the
 // order in which it may be made. column is where SHOW CREATE has the text, before character set and collations; mode is
 // where it has the sql_mode (-1: nowhere).
-var objectKinds = []struct {
-	kind, list   string
-	column, mode int
-}{
+var objectKinds = []objectKind{
 	{"TRIGGER", "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ", 2, 1},
 	{"EVENT", "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ", 3, 1},
 	{"VIEW", "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ", 1, -1},

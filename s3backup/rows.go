@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
-	"strings"
 )
 
 var insertHead = regexp.MustCompile("^INSERT INTO `(?:[^`]|``)+` (?:\\((?:(?:`(?:[^`]|``)+`|\\w+)(?:, )?)+\\) )?VALUES[ \r\n]")
@@ -36,7 +35,21 @@ func (s *script) rows() ([]byte, error) {
 		if err := s.line(); err != nil {
 			return nil, s.ending(err)
 		}
+		if s.poured {
+			return s.pouredRows()
+		}
 	}
+}
+
+// pouredRows goes to the end of an INSERT of which a row was not kept: no line ends within a row.
+func (s *script) pouredRows() ([]byte, error) {
+	for !bytes.HasSuffix(s.text, []byte(");\n")) {
+		if err := s.line(); err != nil {
+			return nil, s.ending(err)
+		}
+	}
+	s.poured = false
+	return nil, nil
 }
 
 // rowsOf goes over the rows in a line. It returns where the semicolon after the last of them is, or that there is none
@@ -83,11 +96,11 @@ func literal(text []byte) int {
 	case bytes.HasPrefix(text, []byte("NULL")):
 		return len("NULL")
 	case bytes.HasPrefix(text, []byte("0x")):
-		return 2 + span(text[2:], "0123456789abcdefABCDEF")
+		return 2 + span(text[2:], &hexDigits)
 	case bytes.HasPrefix(text, []byte("_binary '")):
 		begin = len("_binary ")
 	case len(text) > 0 && text[0] != '\'':
-		return span(text, "0123456789.eE+-")
+		return span(text, &numberBytes)
 	}
 	if n := quotedLength(text[begin:], true); n > 0 {
 		return begin + n
@@ -95,10 +108,22 @@ func literal(text []byte) int {
 	return 0
 }
 
+// byteSet tells of each byte whether it is in. All rows of a backup go by it, when it is made and when it is restored.
+type byteSet [256]bool
+
+var hexDigits, numberBytes = setOf("0123456789abcdefABCDEF"), setOf("0123456789.eE+-")
+
+func setOf(text string) (set byteSet) {
+	for _, c := range []byte(text) {
+		set[c] = true
+	}
+	return set
+}
+
 // span counts the bytes at the beginning that are in set.
-func span(text []byte, set string) int {
+func span(text []byte, set *byteSet) int {
 	n := 0
-	for n < len(text) && strings.IndexByte(set, text[n]) >= 0 {
+	for n < len(text) && set[text[n]] {
 		n++
 	}
 	return n

@@ -20,12 +20,19 @@ type script struct {
 	first     bool   // no line was read yet
 	done      bool   // the trailer was seen
 	vars      variables
+
+	// What follows is for the sieve, which lets pass what was read.
+	pass   func([]byte) error // takes what was read; nil drops it
+	bound  int                // of the bytes of a statement that are kept; 0: all
+	poured bool               // of the rows being read one was longer than that, and passed unread
+	source io.Reader
+	again  againReader // gives what is to be read again, and then the source
 }
 
 // newScript reads a script as a server does.
 func newScript(r io.Reader, server Origin) *script {
 	return &script{
-		r: bufio.NewReaderSize(r, 1<<20), server: readingOf(server), delimiter: []byte(";"), first: true, vars: variables{},
+		r: bufio.NewReaderSize(r, 1<<20), source: r, server: readingOf(server), delimiter: []byte(";"), first: true, vars: variables{},
 	}
 }
 
@@ -67,13 +74,17 @@ func (s *script) next() (statement, error) {
 // split gives the text of the next statement, whatever it is.
 func (s *script) split() ([]byte, error) {
 	for {
-		s.text = s.text[:0]
+		if err := s.hand(); err != nil {
+			return nil, err
+		}
 		if err := s.line(); err != nil {
 			return nil, s.ending(err)
 		}
 		line, first := bytes.TrimSpace(s.text), s.first
 		s.first = false
 		switch {
+		case s.poured:
+			return s.pouredRows()
 		case len(line) == 0 || first && string(line) == sandboxLine:
 		case bytes.HasPrefix(line, []byte("--")):
 			if len(line) > 2 && line[2] != ' ' && line[2] != '\t' {
@@ -96,6 +107,16 @@ func (s *script) split() ([]byte, error) {
 	}
 }
 
+// hand lets pass what was read, and forgets it.
+func (s *script) hand() error {
+	text := s.text
+	s.text = s.text[:0]
+	if s.pass == nil || len(text) == 0 {
+		return nil
+	}
+	return s.pass(text)
+}
+
 func (s *script) ending(err error) error {
 	switch {
 	case err != io.EOF:
@@ -114,6 +135,12 @@ func (s *script) line() error {
 	for {
 		part, err := s.r.ReadSlice('\n')
 		s.text = append(s.text, part...)
+		if s.bound > 0 && len(s.text) > s.bound {
+			if err := s.pour(); err != nil {
+				return err
+			}
+			begin = 0
+		}
 		switch {
 		case err == bufio.ErrBufferFull:
 			continue
@@ -125,6 +152,21 @@ func (s *script) line() error {
 		}
 		return err
 	}
+}
+
+// pour lets rows pass that are too long to be kept, but for their end.
+func (s *script) pour() error {
+	const end = 16
+	if !s.poured && !bytes.HasPrefix(s.text, []byte(insertShape)) {
+		return fmt.Errorf("%w: a statement of more than %s", ErrScript, Size(s.bound))
+	}
+	s.poured = true
+	cut := len(s.text) - end
+	if err := s.pass(s.text[:cut]); err != nil {
+		return err
+	}
+	s.text = append(s.text[:0], s.text[cut:]...)
+	return nil
 }
 
 // sandboxLine is MariaDB's first line, which only its own client knows.

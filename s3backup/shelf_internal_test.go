@@ -175,6 +175,22 @@ func TestBackupsOfTheFutureAreForged(t *testing.T) {
 	require.Empty(t, slices.DeleteFunc(at.keys(), func(key string) bool { return !strings.Contains(key, forged) }))
 }
 
+// TestBackupIsMadeBesideOneOfTheNextMinutes: nobody keeps a site from backups by adding one that is a little ahead.
+func TestBackupIsMadeBesideOneOfTheNextMinutes(t *testing.T) {
+	at, s := newShelf(t)
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	ahead := at.backup(s, now.Add(clockLimit), now)
+	said := ""
+	s.Events = func(e Event) { said += e.String() + "\n" }
+	m, err := s.Backup(t.Context(), empty{}, Options{Shrink: true})
+	require.NoError(t, err)
+	require.Contains(t, said, "but backup "+ahead+" is later")
+	entries, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{m.ID, ahead}, ids(entries))
+	require.ErrorIs(t, s.checkClock(now, time.Time{}, entries), ErrClock, "a store that does not tell its time")
+}
+
 func ids(entries []Entry) (all []string) {
 	for _, e := range entries {
 		all = append(all, e.ID)
