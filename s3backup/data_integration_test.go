@@ -27,6 +27,7 @@ type dataCase struct {
 	damage  []string // after it
 	works   []string // afterwards
 	undo    []string // what works has left outside of the backup
+	apart   bool     // verified by itself
 	refused []string
 	counts  map[string]int64 // what queries give afterwards
 }
@@ -99,6 +100,25 @@ var dataCases = []dataCase{
 			"SELECT SUM(x) FROM `A`.v FOR SYSTEM_TIME ALL": 10, "SELECT SUM(x) FROM `A`.v": 4,
 			"SELECT SUM(x) FROM `A`.w FOR SYSTEM_TIME ALL": 3, "SELECT SUM(x) FROM `A`.w": 2,
 		},
+	},
+	{
+		name: "a history dated by transactions", mariaDB: true, nothing: true, apart: true, // for it takes the others' histories away
+		make: []string{
+			"CREATE TABLE `A`.t (x INT, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING",
+			"INSERT INTO `A`.t (x) VALUES (1)", "UPDATE `A`.t SET x = 2", "CREATE TABLE `B`.v (x INT) WITH SYSTEM VERSIONING", "INSERT INTO `B`.v VALUES (3)",
+		},
+		said:   []string{"a.t is versioned by the server, and mariadb-dump dumps no earlier rows together with table", "b.v is versioned by the server"},
+		works:  []string{"UPDATE `A`.t SET x = x + 3"},
+		counts: map[string]int64{"SELECT SUM(x) FROM `A`.t": 5, "SELECT SUM(x) FROM `A`.t FOR SYSTEM_TIME ALL": 7, "SELECT SUM(x) FROM `B`.v": 3},
+	},
+	{
+		name: "columns computed from FLOAT", nothing: true,
+		make: []string{
+			"CREATE TABLE `A`.t (f FLOAT, g DOUBLE AS (f * 1000) STORED, v DOUBLE AS (f * 1000) VIRTUAL)", "INSERT INTO `A`.t (f) VALUES (0.123456789), (16777217), (1e30 / 3)",
+			"CREATE TABLE `A`.plain (f FLOAT, d DOUBLE)", "INSERT INTO `A`.plain VALUES (0.123456789, 0.123456789)",
+		},
+		said:   []string{"of whose values a backup keeps six digits, as the server prints them; DOUBLE keeps all: plain.f, t.f"},
+		counts: map[string]int64{"SELECT COUNT(*) FROM `A`.t WHERE g IS NOT NULL": 3, "SELECT COUNT(*) FROM `A`.plain WHERE d = 0.123456789": 1},
 	},
 	{
 		name: "sequences and defaults from them", mariaDB: true, nothing: true,
@@ -189,7 +209,9 @@ func data(t *testing.T) {
 		}
 		names := strings.NewReplacer("`A`", "`"+p.name(i, "a")+"`", "`B`", "`"+p.name(i, "b")+"`", "`OUT`", "`"+p.name(i, "out")+"`",
 			"'A'", "'"+p.name(i, "a")+"'", "'B'", "'"+p.name(i, "b")+"'", "'OUT'", "'"+p.name(i, "out")+"'")
-		all = append(all, p.name(i, "a"), p.name(i, "b"))
+		if !c.apart {
+			all = append(all, p.name(i, "a"), p.name(i, "b"))
+		}
 		t.Cleanup(func() {
 			p.exec(t, "SET SESSION foreign_key_checks = 0", names.Replace("DROP DATABASE IF EXISTS `A`"), names.Replace("DROP DATABASE IF EXISTS `B`"), names.Replace("DROP DATABASE IF EXISTS `OUT`"))
 		})
@@ -197,6 +219,12 @@ func data(t *testing.T) {
 	}
 	_, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: all}, s3backup.Options{Shrink: true})
 	require.NoError(t, err)
+	p.good(t)
+}
+
+// good verifies the last backup.
+func (p *place) good(t *testing.T) {
+	t.Helper()
 	verdict, err := p.store.Verify(t.Context(), s3backup.Select{}, s3backup.Scratch{Dir: "/var/tmp"})
 	require.NoError(t, err)
 	require.True(t, verdict.OK, strings.Join(verdict.Problems, "; "))
@@ -266,19 +294,14 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 	for _, text := range c.said {
 		require.Contains(t, strings.Join(m.Warnings, "\n"), text)
 	}
+	if c.apart {
+		p.good(t)
+	}
 	restore := func(after string) {
 		_, err := p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
 		require.NoError(t, err, after)
 		run(c.works...)
-		for _, s := range c.refused {
-			_, err := p.db.Exec(names.Replace(s))
-			require.Error(t, err, "%s: %s", after, s)
-		}
-		for query, want := range c.counts {
-			var got int64
-			require.NoError(t, p.db.QueryRow(names.Replace(query)).Scan(&got), query)
-			require.Equal(t, want, got, "%s: %s", after, query)
-		}
+		c.holds(t, p, names, after)
 	}
 	run(c.damage...)
 	restore("over changed data")
@@ -295,4 +318,17 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 	run(c.undo...)
 	run("SET SESSION foreign_key_checks = 0", "DROP DATABASE `A`", "DROP DATABASE `B`", "SET SESSION foreign_key_checks = 1")
 	restore("onto nothing")
+}
+
+// holds looks at what is refused, and at what queries give.
+func (c dataCase) holds(t *testing.T, p *place, names *strings.Replacer, after string) {
+	for _, s := range c.refused {
+		_, err := p.db.Exec(names.Replace(s))
+		require.Error(t, err, "%s: %s", after, s)
+	}
+	for query, want := range c.counts {
+		var got int64
+		require.NoError(t, p.db.QueryRow(names.Replace(query)).Scan(&got), query)
+		require.Equal(t, want, got, "%s: %s", after, query)
+	}
 }

@@ -71,6 +71,8 @@
 //   - A row that takes a statement of more than a gigabyte, which a value of half a gigabyte does, cannot be restored.
 //   - Of a table WITH SYSTEM VERSIONING the earlier rows are in the backup, unless the dump program cannot dump them
 //     (MariaDB's can from 10.11). They go into a server of the same kind: MariaDB 11.5 counts time otherwise than 11.4.
+//     No table's are in a backup with a table whose rows are dated by transactions: mariadb-dump refuses those.
+//   - Of a FLOAT the server prints six digits, and so a backup keeps six. DOUBLE keeps all.
 //
 // Limits that a server sets its sessions, its sql_mode and its max_allowed_packet change nothing: the sessions of a dump and
 // of a restore are set as these need them. For a row longer than max_allowed_packet Restore raises that for the moment in
