@@ -14,6 +14,10 @@ import (
 // accountPrefix begins the names of accounts that exist only while a backup is loaded.
 const accountPrefix = "s3backup_load_"
 
+// passwordHead begins the accounts' passwords. It has what servers may be told to ask for of a password: several letters of
+// each case, digits and other characters. What makes it hard to guess comes after it.
+const passwordHead = "Aa1-Bb2_Cc3+Dd4."
+
 // account is one that may do nothing but load a backup: all rights on the databases that are loaded, and none elsewhere.
 // Whoever runs a script that came from outside is not root.
 type account struct {
@@ -31,7 +35,7 @@ func (s *session) newAccount(ctx context.Context, server Server, databases []str
 		return nil, fmt.Errorf("s3backup: make an account to load with: %w", err)
 	}
 	a := &account{root: s, server: server}
-	a.server.User, a.server.Password = accountPrefix+strings.ToLower(rand.Text()[:8]), Secret("Aa1-"+rand.Text())
+	a.server.User, a.server.Password = accountPrefix+strings.ToLower(rand.Text()[:8]), Secret(passwordHead+rand.Text())
 	a.quoted = quoteName(a.server.User) + "@" + quoteName(host)
 	err = s.unlogged(ctx, "CREATE USER "+a.quoted+" IDENTIFIED BY '"+string(a.server.Password)+"'")
 	if err == nil {
@@ -59,7 +63,15 @@ func (a *account) start(ctx context.Context, databases []string) error {
 		return err
 	}
 	if readOnly == "1" {
-		rights = append(rights, map[string]string{"mariadb": "READ ONLY ADMIN", "mysql": "CONNECTION_ADMIN"}[a.root.origin.Flavor])
+		rights = append(rights, map[string]string{"mariadb": "READ ONLY ADMIN", "mysql": connectionAdmin["mysql"]}[a.root.origin.Flavor])
+	}
+	begins, err := a.root.initConnect(ctx)
+	if err != nil {
+		return err
+	}
+	// What the server begins the sessions of others with may write where this account may not, which would end the session.
+	if admin := connectionAdmin[a.root.origin.Flavor]; begins && !slices.Contains(rights, admin) {
+		rights = append(rights, admin)
 	}
 	return a.allow(ctx, databases, rights...)
 }
@@ -81,6 +93,21 @@ func (a *account) open(ctx context.Context) (*session, error) {
 }
 
 const loadLock = "'s3backup load'"
+
+// connectionAdmin is the right whose holder's sessions do not begin with init_connect.
+var connectionAdmin = map[string]string{"mariadb": "CONNECTION ADMIN", "mysql": "CONNECTION_ADMIN"}
+
+// initConnect reports a server that begins sessions with statements of its own, and that can spare an account these.
+func (s *session) initConnect(ctx context.Context) (bool, error) {
+	text, err := one(ctx, s, "SELECT @@GLOBAL.init_connect", 0)
+	if err != nil || strings.TrimSpace(text) == "" {
+		return false, err
+	}
+	known, err := s.query(ctx, "SHOW PRIVILEGES")
+	return slices.ContainsFunc(known, func(row []string) bool {
+		return strings.EqualFold(row[0], connectionAdmin[s.origin.Flavor])
+	}), err
+}
 
 // awaitLoad waits for the last statement of a load that was killed.
 func (s *session) awaitLoad(ctx context.Context) (string, error) {

@@ -121,6 +121,13 @@ var dataCases = []dataCase{
 		counts: map[string]int64{"SELECT COUNT(*) FROM `A`.t WHERE g IS NOT NULL": 3, "SELECT COUNT(*) FROM `A`.plain WHERE d = 0.123456789": 1},
 	},
 	{
+		name:    "a server that begins sessions with a statement",
+		make:    []string{"CREATE TABLE `OUT`.audit (who TEXT)", "CREATE TABLE `A`.t (id INT)", "INSERT INTO `A`.t VALUES (4)", "CREATE VIEW `A`.v AS SELECT id FROM `A`.t"},
+		said:    []string{"init_connect"},
+		globals: []string{"init_connect = 'INSERT INTO `OUT`.audit VALUES (CURRENT_USER())'"},
+		counts:  map[string]int64{"SELECT id FROM `A`.v": 4, "SELECT COUNT(*) FROM `OUT`.audit": 0},
+	},
+	{
 		name: "sequences and defaults from them", mariaDB: true, nothing: true,
 		make: []string{
 			"CREATE SEQUENCE `A`.s START WITH 100 NOCACHE", "CREATE TABLE `A`.t (id INT DEFAULT NEXTVAL(`A`.s), x INT, note TEXT DEFAULT 'nextval(`A`.`s`)')", "INSERT INTO `A`.t (x) VALUES (1), (2)",
@@ -230,6 +237,20 @@ func (p *place) good(t *testing.T) {
 	require.True(t, verdict.OK, strings.Join(verdict.Problems, "; "))
 }
 
+// TestServerAsksForPasswords: the account that loads has a password that a strict server takes.
+func TestServerAsksForPasswords(t *testing.T) {
+	p := onServer(t)
+	p.exec(t, "CREATE TABLE `"+p.database+"`.t (id INT)", "INSTALL SONAME 'simple_password_check'")
+	defer p.exec(t, "UNINSTALL SONAME 'simple_password_check'")
+	for _, name := range []string{"minimal_length = 20", "digits = 3", "letters_same_case = 3", "other_characters = 3"} {
+		p.exec(t, "SET GLOBAL simple_password_check_"+name)
+	}
+	_, err := p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true})
+	require.NoError(t, err)
+}
+
 // TestServerEnforcedEngine names at backup time what a restore would change, and refuses to.
 func TestServerEnforcedEngine(t *testing.T) {
 	p := onServer(t)
@@ -286,7 +307,7 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 		require.NotEmpty(t, before[query], query)
 	}
 	for _, setting := range c.globals {
-		defer p.global(t, setting)()
+		defer p.global(t, names.Replace(setting))()
 	}
 	databases := strings.Fields(strings.ReplaceAll(names.Replace("`A` `B`"), "`", ""))
 	m, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: databases}, s3backup.Options{Shrink: true})

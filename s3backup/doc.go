@@ -108,7 +108,8 @@
 //
 // It is loaded by an account of its own, s3backup_load_…, that exists for that time only, has a random password and may be
 // used from where the restore runs. Tables and rows are loaded with all rights on the fresh databases, and REFERENCES, for
-// foreign keys that lead out of the backup. For views, triggers, routines and events it gets all rights on the databases
+// foreign keys that lead out of the backup, and where the server has an init_connect CONNECTION ADMIN, so that its sessions
+// begin without. For views, triggers, routines and events it gets all rights on the databases
 // that are restored, SET USER (MySQL: SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER), SELECT and EXECUTE where a
 // view shows another database, and SUPER where the server asks for it, to make triggers and functions while it writes a
 // binary log and does not trust their creators. It is not in the binary log, and what a killed restore leaves of it the

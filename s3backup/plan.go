@@ -21,7 +21,7 @@ func (p *dumpPlan) findCaveats(ctx context.Context, s *session, facts *Facts) (e
 		p.left = append(p.left, left...)
 	}
 	facts.Left = p.left
-	for _, find := range []func(context.Context, []string) ([]string, error){s.unsafeTables, s.crossings, s.passingEvents, s.enforcedEngine, s.shortFloats} {
+	for _, find := range []func(context.Context, []string) ([]string, error){s.unsafeTables, s.crossings, s.passingEvents, s.enforcedEngine, s.shortFloats, s.beginnings} {
 		warnings, err := find(ctx, p.names)
 		if err != nil {
 			return err
@@ -121,6 +121,18 @@ func (s *session) shortFloats(ctx context.Context, databases []string) ([]string
 		}
 	}
 	return warnings, nil
+}
+
+// beginnings warns of a server that begins sessions with statements of its own.
+func (s *session) beginnings(ctx context.Context, _ []string) ([]string, error) {
+	begins, err := s.initConnect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: ask for init_connect: %w", err)
+	}
+	if !begins {
+		return nil, nil
+	}
+	return []string{"the server begins sessions with its init_connect; a restore into it loads with an account that has " + connectionAdmin[s.origin.Flavor] + ", whose sessions begin without"}, nil
 }
 
 // askHistory finds out whether tables keep their earlier rows, and whether the dump program can dump these. It dumps the
