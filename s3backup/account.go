@@ -123,15 +123,13 @@ func (a *account) allow(ctx context.Context, databases []string, everywhere ...s
 	if a.quoted == "" {
 		return nil
 	}
-	escape := strings.NewReplacer(`\`, `\\`, "_", `\_`, "%", `\%`)
-	if a.root.origin.Flavor == "mysql" {
-		if literal, err := one(ctx, a.root, "SELECT @@partial_revokes", 0); err == nil && literal == "1" {
-			escape = strings.NewReplacer()
-		}
-	}
+	literal := a.root.literalGrants(ctx)
 	var statements []string
 	for _, name := range databases {
-		statements = append(statements, "GRANT ALL PRIVILEGES ON "+quoteName(escape.Replace(name))+".* TO "+a.quoted)
+		if !literal {
+			name = grantPattern(name)
+		}
+		statements = append(statements, "GRANT ALL PRIVILEGES ON "+quoteName(name)+".* TO "+a.quoted)
 	}
 	if len(everywhere) > 0 {
 		statements = append(statements, "GRANT "+strings.Join(everywhere, ", ")+" ON *.* TO "+a.quoted)

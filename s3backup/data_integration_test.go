@@ -237,6 +237,47 @@ func (p *place) good(t *testing.T) {
 	require.True(t, verdict.OK, strings.Join(verdict.Problems, "; "))
 }
 
+func TestServerLongNames(t *testing.T) { longNames(t) }
+
+func TestMySQLLongNames(t *testing.T) { longNames(t) }
+
+// longNames restores databases whose names leave no room for anything, not even for what a grant would escape.
+func longNames(t *testing.T) {
+	p := onServer(t)
+	p.db.SetMaxOpenConns(1)
+	all := []string{"wp_client_site_2026_prod_eu_west_1_a_b_c_d", "my_shop_production_database_of_customer_number_1_________________", "größe-läden.%ü"}
+	all[1] = all[1][:64]
+	like := strings.Replace(all[1], "_", "x", 1)
+	t.Cleanup(func() {
+		for _, name := range append(all, like) {
+			p.exec(t, "DROP DATABASE IF EXISTS `"+name+"`")
+		}
+	})
+	for _, name := range all {
+		p.exec(t, "CREATE DATABASE `"+name+"`", "CREATE TABLE `"+name+"`.t (id INT)", "INSERT INTO `"+name+"`.t VALUES (1)", "CREATE VIEW `"+name+"`.v AS SELECT id FROM `"+name+"`.t",
+			"CREATE TRIGGER `"+name+"`.g BEFORE INSERT ON `"+name+"`.t FOR EACH ROW SET NEW.id = NEW.id + 1")
+	}
+	m, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: all}, s3backup.Options{Shrink: true})
+	require.NoError(t, err)
+	p.good(t)
+	for round := range 2 { // over what is there, and into a server that has nothing of it
+		restored, err := p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true, KeepOld: round == 0})
+		require.NoError(t, err)
+		for _, name := range all {
+			p.exec(t, "INSERT INTO `"+name+"`.t VALUES (1)")
+			require.EqualValues(t, 3, p.number(t, "SELECT SUM(id) FROM `"+name+"`.v"), name)
+			if round == 0 {
+				require.EqualValues(t, 1, p.number(t, "SELECT SUM(id) FROM `"+restored.Old[name]+"`.t"), name)
+				p.exec(t, "DROP DATABASE `"+restored.Old[name]+"`", "DROP DATABASE `"+name+"`")
+			}
+		}
+	}
+	p.exec(t, "CREATE DATABASE `"+like+"`")
+	_, err = p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
+	require.ErrorContains(t, err, "would be rights on \""+like+"\", too")
+	require.ErrorContains(t, err, "the databases are as they were")
+}
+
 // TestServerAsksForPasswords: the account that loads has a password that a strict server takes.
 func TestServerAsksForPasswords(t *testing.T) {
 	p := onServer(t)

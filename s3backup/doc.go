@@ -74,6 +74,10 @@
 //     No table's are in a backup with a table whose rows are dated by transactions: mariadb-dump refuses those.
 //   - Of a FLOAT the server prints six digits, and so a backup keeps six. DOUBLE keeps all.
 //
+// Databases are loaded under names such as sbnew-5b84d2a0f1c3e697-0a1b2c, in which the middle stands for the database's own
+// name, so that every name restores. Of a name with more underscores than a grant has room to escape, Restore refuses to
+// give rights that would go for another database, too; there is hardly ever such a one.
+//
 // Limits that a server sets its sessions, its sql_mode and its max_allowed_packet change nothing: the sessions of a dump and
 // of a restore are set as these need them. For a row longer than max_allowed_packet Restore raises that for the moment in
 // which it connects. Rights on tables, columns and routines of a database that is replaced stay.

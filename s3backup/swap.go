@@ -132,7 +132,7 @@ func (s *session) moveDefaults(ctx context.Context, fresh map[string]string) err
 	}
 	now := inverse(fresh)
 	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN ("+
-		quoteList(slices.Collect(maps.Keys(fresh)))+") AND COLUMN_DEFAULT LIKE '%_sbnew_%'")
+		quoteList(slices.Collect(maps.Keys(fresh)))+") AND COLUMN_DEFAULT LIKE '%sbnew-%'")
 	if err != nil {
 		return fmt.Errorf("s3backup: restore: list defaults of columns: %w", err)
 	}
