@@ -76,23 +76,8 @@ func (a *account) start(ctx context.Context, databases []string) error {
 	return a.allow(ctx, databases, rights...)
 }
 
-// open opens the account's session. Its lock tells the next restore when its last statement has come to its end.
-func (a *account) open(ctx context.Context) (*session, error) {
-	open, err := a.server.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	got, err := one(ctx, open, fmt.Sprintf("SELECT GET_LOCK(%s, 10)", loadLock), 0)
-	if err == nil && got != "1" {
-		err = ErrLocked
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("s3backup: load: %w", err), open.Close())
-	}
-	return open, nil
-}
-
-const loadLock = "'s3backup load'"
+// open opens the account's session.
+func (a *account) open(ctx context.Context) (*session, error) { return a.server.loading(ctx) }
 
 // connectionAdmin is the right whose holder's sessions do not begin with init_connect.
 var connectionAdmin = map[string]string{"mariadb": "CONNECTION ADMIN", "mysql": "CONNECTION_ADMIN"}
@@ -173,7 +158,11 @@ func (a *account) finish(ctx context.Context, m Manifest, later []delayed) error
 	if err := a.define(ctx, m.Databases, later); err != nil {
 		return err
 	}
-	open, err := a.open(ctx)
+	longest := 0
+	for _, d := range later {
+		longest = max(longest, len(d.text))
+	}
+	open, err := a.root.roomy(ctx, int64(longest), a.open)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,10 @@ package s3backup_test
 
 import (
 	"database/sql"
+	"encoding/json"
+	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,6 +31,7 @@ type dataCase struct {
 	works   []string // afterwards
 	undo    []string // what works has left outside of the backup
 	apart   bool     // verified by itself
+	fails   bool     // also restored in vain: what was there is put back after the exchange
 	refused []string
 	counts  map[string]int64 // what queries give afterwards
 }
@@ -121,6 +125,19 @@ var dataCases = []dataCase{
 		counts: map[string]int64{"SELECT COUNT(*) FROM `A`.t WHERE g IS NOT NULL": 3, "SELECT COUNT(*) FROM `A`.plain WHERE d = 0.123456789": 1},
 	},
 	{
+		name: "statements longer than max_allowed_packet", nothing: true, fails: true,
+		make: append([]string{
+			"CREATE TABLE `B`.wide (id INT, " + columnsWithComments(40) + ")",
+			"CREATE PROCEDURE `B`.talks() BEGIN" + strings.Repeat("\n SELECT 'a line of a body that goes over many lines';", 800) + " END",
+			"CREATE FUNCTION `B`.talks() RETURNS INT DETERMINISTIC BEGIN" + strings.Repeat("\n SET @a = 'a line of a body that goes over many lines';", 800) + " RETURN 7; END",
+		}, manyTables(90)...),
+		globals: []string{"max_allowed_packet = 32768"},
+		counts: map[string]int64{
+			"SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'A'": 90, "SELECT `B`.talks()": 7, "SELECT @@GLOBAL.max_allowed_packet": 32 << 10,
+			"SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'B'": 2, "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'B'": 41,
+		},
+	},
+	{
 		name:    "a server that begins sessions with a statement",
 		make:    []string{"CREATE TABLE `OUT`.audit (who TEXT)", "CREATE TABLE `A`.t (id INT)", "INSERT INTO `A`.t VALUES (4)", "CREATE VIEW `A`.v AS SELECT id FROM `A`.t"},
 		said:    []string{"init_connect"},
@@ -197,6 +214,21 @@ var dataCases = []dataCase{
 			"SELECT COALESCE(GROUP_CONCAT(User, Host, Routine_name, Routine_type, Proc_priv ORDER BY Routine_name), '') FROM mysql.procs_priv WHERE Db = 'A'",
 		},
 	},
+}
+
+func columnsWithComments(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("c%d INT COMMENT '%s'", i, strings.Repeat("x", 1000)))
+	}
+	return strings.Join(all, ", ")
+}
+
+func manyTables(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprintf("CREATE TABLE `A`.t%063d (id INT)", i))
+	}
+	return all
 }
 
 func TestServerData(t *testing.T) { data(t) }
@@ -365,6 +397,9 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 		run(c.works...)
 		c.holds(t, p, names, after)
 	}
+	if c.fails {
+		c.comesBack(t, p, m)
+	}
 	run(c.damage...)
 	restore("over changed data")
 	for query, want := range before {
@@ -393,4 +428,21 @@ func (c dataCase) holds(t *testing.T, p *place, names *strings.Replacer, after s
 		require.NoError(t, p.db.QueryRow(names.Replace(query)).Scan(&got), query)
 		require.Equal(t, want, got, "%s: %s", after, query)
 	}
+}
+
+// comesBack restores a backup whose manifest counts a view more than there is, which shows only after the exchange.
+func (c dataCase) comesBack(t *testing.T, p *place, m s3backup.Manifest) {
+	key := p.key(m, "manifest.json")
+	defer p.put(t, key, p.object(t, key))
+	m.Objects = slices.Clone(m.Objects)
+	m.Objects[0].Views++
+	text, err := json.Marshal(m)
+	require.NoError(t, err)
+	p.put(t, key, text)
+	before := p.text(t, "SELECT SUM(LENGTH(ROUTINE_DEFINITION)) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '"+m.Databases[1]+"'")
+	_, err = p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
+	require.ErrorIs(t, err, s3backup.ErrMismatch)
+	require.ErrorContains(t, err, "the databases are as they were")
+	require.Equal(t, before, p.text(t, "SELECT SUM(LENGTH(ROUTINE_DEFINITION)) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '"+m.Databases[1]+"'"))
+	require.Zero(t, p.leftovers(t))
 }

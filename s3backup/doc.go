@@ -79,8 +79,8 @@
 // give rights that would go for another database, too; there is hardly ever such a one.
 //
 // Limits that a server sets its sessions, its sql_mode and its max_allowed_packet change nothing: the sessions of a dump and
-// of a restore are set as these need them. For a row longer than max_allowed_packet Restore raises that for the moment in
-// which it connects. Rights on tables, columns and routines of a database that is replaced stay.
+// of a restore are set as these need them. For a statement longer than max_allowed_packet Restore raises that for the
+// moment in which it connects, as it does wherever it is below 16 MiB. Rights on tables, columns and routines of a database that is replaced stay.
 //
 // # Who may delete
 //

@@ -44,10 +44,8 @@ func (s *session) writeJournal(ctx context.Context, database, old string) error 
 			quoteText(o.kind), quoteText(o.name), quoteText(o.sqlMode), quoteText(o.create), quoteText(o.client), quoteText(o.connection), quoteText(o.collation)))
 	}
 	statements = append(statements, "RENAME TABLE "+draft+" TO "+journal(old))
-	for _, text := range statements {
-		if err := s.exec(ctx, text); err != nil {
-			return fmt.Errorf("s3backup: restore: write down what database %q has: %w", database, err)
-		}
+	if err := s.execLong(ctx, statements...); err != nil {
+		return fmt.Errorf("s3backup: restore: write down what database %q has: %w", database, err)
 	}
 	return nil
 }

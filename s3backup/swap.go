@@ -167,7 +167,7 @@ func (s *session) rename(ctx context.Context, moves []move) error {
 	for _, m := range moves {
 		parts = append(parts, quoteName(m.from[0])+"."+quoteName(m.from[1])+" TO "+quoteName(m.to[0])+"."+quoteName(m.to[1]))
 	}
-	if err := s.exec(ctx, "RENAME TABLE "+strings.Join(parts, ", ")); err != nil {
+	if err := s.execLong(ctx, "RENAME TABLE "+strings.Join(parts, ", ")); err != nil {
 		return fmt.Errorf("s3backup: restore: exchange tables: %w", err)
 	}
 	return nil
