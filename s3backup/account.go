@@ -14,6 +14,10 @@ import (
 // accountPrefix begins the names of accounts that exist only while a backup is loaded.
 const accountPrefix = "s3backup_load_"
 
+// passwordHead begins the accounts' passwords. It has what servers may be told to ask for of a password: several letters of
+// each case, digits and other characters. What makes it hard to guess comes after it.
+const passwordHead = "Aa1-Bb2_Cc3+Dd4."
+
 // account is one that may do nothing but load a backup: all rights on the databases that are loaded, and none elsewhere.
 // Whoever runs a script that came from outside is not root.
 type account struct {
@@ -31,7 +35,7 @@ func (s *session) newAccount(ctx context.Context, server Server, databases []str
 		return nil, fmt.Errorf("s3backup: make an account to load with: %w", err)
 	}
 	a := &account{root: s, server: server}
-	a.server.User, a.server.Password = accountPrefix+strings.ToLower(rand.Text()[:8]), Secret("Aa1-"+rand.Text())
+	a.server.User, a.server.Password = accountPrefix+strings.ToLower(rand.Text()[:8]), Secret(passwordHead+rand.Text())
 	a.quoted = quoteName(a.server.User) + "@" + quoteName(host)
 	err = s.unlogged(ctx, "CREATE USER "+a.quoted+" IDENTIFIED BY '"+string(a.server.Password)+"'")
 	if err == nil {
@@ -59,28 +63,36 @@ func (a *account) start(ctx context.Context, databases []string) error {
 		return err
 	}
 	if readOnly == "1" {
-		rights = append(rights, map[string]string{"mariadb": "READ ONLY ADMIN", "mysql": "CONNECTION_ADMIN"}[a.root.origin.Flavor])
+		rights = append(rights, map[string]string{"mariadb": "READ ONLY ADMIN", "mysql": connectionAdmin["mysql"]}[a.root.origin.Flavor])
+	}
+	begins, err := a.root.initConnect(ctx)
+	if err != nil {
+		return err
+	}
+	// What the server begins the sessions of others with may write where this account may not, which would end the session.
+	if admin := connectionAdmin[a.root.origin.Flavor]; begins && !slices.Contains(rights, admin) {
+		rights = append(rights, admin)
 	}
 	return a.allow(ctx, databases, rights...)
 }
 
-// open opens the account's session. Its lock tells the next restore when its last statement has come to its end.
-func (a *account) open(ctx context.Context) (*session, error) {
-	open, err := a.server.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	got, err := one(ctx, open, fmt.Sprintf("SELECT GET_LOCK(%s, 10)", loadLock), 0)
-	if err == nil && got != "1" {
-		err = ErrLocked
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("s3backup: load: %w", err), open.Close())
-	}
-	return open, nil
-}
+// open opens the account's session.
+func (a *account) open(ctx context.Context) (*session, error) { return a.server.loading(ctx) }
 
-const loadLock = "'s3backup load'"
+// connectionAdmin is the right whose holder's sessions do not begin with init_connect.
+var connectionAdmin = map[string]string{"mariadb": "CONNECTION ADMIN", "mysql": "CONNECTION_ADMIN"}
+
+// initConnect reports a server that begins sessions with statements of its own, and that can spare an account these.
+func (s *session) initConnect(ctx context.Context) (bool, error) {
+	text, err := one(ctx, s, "SELECT @@GLOBAL.init_connect", 0)
+	if err != nil || strings.TrimSpace(text) == "" {
+		return false, err
+	}
+	known, err := s.query(ctx, "SHOW PRIVILEGES")
+	return slices.ContainsFunc(known, func(row []string) bool {
+		return strings.EqualFold(row[0], connectionAdmin[s.origin.Flavor])
+	}), err
+}
 
 // awaitLoad waits for the last statement of a load that was killed.
 func (s *session) awaitLoad(ctx context.Context) (string, error) {
@@ -105,14 +117,12 @@ func (a *account) allow(ctx context.Context, databases []string, everywhere ...s
 
 // grantAll gives the statements that give an account all rights on some databases.
 func (s *session) grantAll(ctx context.Context, databases []string, account string) (statements []string) {
-	escape := strings.NewReplacer(`\`, `\\`, "_", `\_`, "%", `\%`)
-	if s.origin.Flavor == "mysql" {
-		if literal, err := one(ctx, s, "SELECT @@partial_revokes", 0); err == nil && literal == "1" {
-			escape = strings.NewReplacer()
-		}
-	}
+	literal := s.literalGrants(ctx)
 	for _, name := range databases {
-		statements = append(statements, "GRANT ALL PRIVILEGES ON "+quoteName(escape.Replace(name))+".* TO "+account)
+		if !literal {
+			name = grantPattern(name)
+		}
+		statements = append(statements, "GRANT ALL PRIVILEGES ON "+quoteName(name)+".* TO "+account)
 	}
 	return statements
 }
@@ -153,7 +163,11 @@ func (a *account) finish(ctx context.Context, m Manifest, later []delayed) error
 	if err := a.define(ctx, m.Databases, later); err != nil {
 		return err
 	}
-	open, err := a.open(ctx)
+	longest := 0
+	for _, d := range later {
+		longest = max(longest, len(d.text))
+	}
+	open, err := a.root.roomy(ctx, int64(longest), a.open)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,10 @@ package s3backup_test
 
 import (
 	"database/sql"
+	"encoding/json"
+	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,6 +31,8 @@ type dataCase struct {
 	damage  []string // after it
 	works   []string // afterwards
 	undo    []string // what works has left outside of the backup
+	apart   bool     // verified by itself
+	fails   bool     // also restored in vain: what was there is put back after the exchange
 	refused []string
 	counts  map[string]int64 // what queries give afterwards
 }
@@ -115,6 +120,45 @@ var dataCases = []dataCase{
 		},
 	},
 	{
+		name: "a history dated by transactions", mariaDB: true, nothing: true, apart: true, // for it takes the others' histories away
+		make: []string{
+			"CREATE TABLE `A`.t (x INT, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING",
+			"INSERT INTO `A`.t (x) VALUES (1)", "UPDATE `A`.t SET x = 2", "CREATE TABLE `B`.v (x INT) WITH SYSTEM VERSIONING", "INSERT INTO `B`.v VALUES (3)",
+		},
+		said:   []string{"a.t is versioned by the server, and mariadb-dump dumps no earlier rows together with table", "b.v is versioned by the server"},
+		works:  []string{"UPDATE `A`.t SET x = x + 3"},
+		counts: map[string]int64{"SELECT SUM(x) FROM `A`.t": 5, "SELECT SUM(x) FROM `A`.t FOR SYSTEM_TIME ALL": 7, "SELECT SUM(x) FROM `B`.v": 3},
+	},
+	{
+		name: "columns computed from FLOAT", nothing: true,
+		make: []string{
+			"CREATE TABLE `A`.t (f FLOAT, g DOUBLE AS (f * 1000) STORED, v DOUBLE AS (f * 1000) VIRTUAL)", "INSERT INTO `A`.t (f) VALUES (0.123456789), (16777217), (1e30 / 3)",
+			"CREATE TABLE `A`.plain (f FLOAT, d DOUBLE)", "INSERT INTO `A`.plain VALUES (0.123456789, 0.123456789)",
+		},
+		said:   []string{"of whose values a backup keeps six digits, as the server prints them; DOUBLE keeps all: plain.f, t.f"},
+		counts: map[string]int64{"SELECT COUNT(*) FROM `A`.t WHERE g IS NOT NULL": 3, "SELECT COUNT(*) FROM `A`.plain WHERE d = 0.123456789": 1},
+	},
+	{
+		name: "statements longer than max_allowed_packet", fails: true,
+		make: append([]string{
+			"CREATE TABLE `B`.wide (id INT, " + columnsWithComments(40) + ")",
+			"CREATE PROCEDURE `B`.talks() BEGIN" + strings.Repeat("\n SELECT 'a line of a body that goes over many lines';", 800) + " END",
+			"CREATE FUNCTION `B`.talks() RETURNS INT DETERMINISTIC BEGIN" + strings.Repeat("\n SET @a = 'a line of a body that goes over many lines';", 800) + " RETURN 7; END",
+		}, manyTables(45)...),
+		globals: []string{"max_allowed_packet = 16384"},
+		counts: map[string]int64{
+			"SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'A'": 45, "SELECT `B`.talks()": 7, "SELECT @@GLOBAL.max_allowed_packet": 16 << 10,
+			"SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'B'": 2, "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'B'": 41,
+		},
+	},
+	{
+		name:    "a server that begins sessions with a statement",
+		make:    []string{"CREATE TABLE `OUT`.audit (who TEXT)", "CREATE TABLE `A`.t (id INT)", "INSERT INTO `A`.t VALUES (4)", "CREATE VIEW `A`.v AS SELECT id FROM `A`.t"},
+		said:    []string{"init_connect"},
+		globals: []string{"init_connect = 'INSERT INTO `OUT`.audit VALUES (CURRENT_USER())'"},
+		counts:  map[string]int64{"SELECT id FROM `A`.v": 4, "SELECT COUNT(*) FROM `OUT`.audit": 0},
+	},
+	{
 		name: "sequences and defaults from them", mariaDB: true, nothing: true,
 		make: []string{
 			"CREATE SEQUENCE `A`.s START WITH 100 NOCACHE", "CREATE TABLE `A`.t (id INT DEFAULT NEXTVAL(`A`.s), x INT, note TEXT DEFAULT 'nextval(`A`.`s`)')", "INSERT INTO `A`.t (x) VALUES (1), (2)",
@@ -186,6 +230,21 @@ var dataCases = []dataCase{
 	},
 }
 
+func columnsWithComments(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("c%d INT COMMENT '%s'", i, strings.Repeat("x", 1000)))
+	}
+	return strings.Join(all, ", ")
+}
+
+func manyTables(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprintf("CREATE TABLE `A`.t%063d (id INT)", i))
+	}
+	return all
+}
+
 func TestServerData(t *testing.T) { data(t) }
 
 func TestMySQLData(t *testing.T) { data(t) }
@@ -203,7 +262,9 @@ func data(t *testing.T) {
 		}
 		names := strings.NewReplacer("`A`", "`"+p.name(i, "a")+"`", "`B`", "`"+p.name(i, "b")+"`", "`OUT`", "`"+p.name(i, "out")+"`",
 			"'A'", "'"+p.name(i, "a")+"'", "'B'", "'"+p.name(i, "b")+"'", "'OUT'", "'"+p.name(i, "out")+"'")
-		all = append(all, p.name(i, "a"), p.name(i, "b"))
+		if !c.apart {
+			all = append(all, p.name(i, "a"), p.name(i, "b"))
+		}
 		t.Cleanup(func() {
 			p.exec(t, "SET SESSION foreign_key_checks = 0", names.Replace("DROP DATABASE IF EXISTS `A`"), names.Replace("DROP DATABASE IF EXISTS `B`"), names.Replace("DROP DATABASE IF EXISTS `OUT`"))
 		})
@@ -211,9 +272,70 @@ func data(t *testing.T) {
 	}
 	_, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: all}, s3backup.Options{Shrink: true})
 	require.NoError(t, err)
+	p.good(t)
+}
+
+// good verifies the last backup.
+func (p *place) good(t *testing.T) {
+	t.Helper()
 	verdict, err := p.store.Verify(t.Context(), s3backup.Select{}, s3backup.Scratch{Dir: "/var/tmp"})
 	require.NoError(t, err)
 	require.True(t, verdict.OK, strings.Join(verdict.Problems, "; "))
+}
+
+func TestServerLongNames(t *testing.T) { longNames(t) }
+
+func TestMySQLLongNames(t *testing.T) { longNames(t) }
+
+// longNames restores databases whose names leave no room for anything, not even for what a grant would escape.
+func longNames(t *testing.T) {
+	p := onServer(t)
+	p.db.SetMaxOpenConns(1)
+	all := []string{"wp_client_site_2026_prod_eu_west_1_a_b_c_d", "my_shop_production_database_of_customer_number_1_________________", "größe-läden.%ü"}
+	all[1] = all[1][:64]
+	like := strings.Replace(all[1], "_", "x", 1)
+	t.Cleanup(func() {
+		for _, name := range append(all, like) {
+			p.exec(t, "DROP DATABASE IF EXISTS `"+name+"`")
+		}
+	})
+	for _, name := range all {
+		p.exec(t, "CREATE DATABASE `"+name+"`", "CREATE TABLE `"+name+"`.t (id INT)", "INSERT INTO `"+name+"`.t VALUES (1)", "CREATE VIEW `"+name+"`.v AS SELECT id FROM `"+name+"`.t",
+			"CREATE TRIGGER `"+name+"`.g BEFORE INSERT ON `"+name+"`.t FOR EACH ROW SET NEW.id = NEW.id + 1")
+	}
+	m, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: all}, s3backup.Options{Shrink: true})
+	require.NoError(t, err)
+	p.good(t)
+	for round := range 2 { // over what is there, and into a server that has nothing of it
+		restored, err := p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true, KeepOld: round == 0})
+		require.NoError(t, err)
+		for _, name := range all {
+			p.exec(t, "INSERT INTO `"+name+"`.t VALUES (1)")
+			require.EqualValues(t, 3, p.number(t, "SELECT SUM(id) FROM `"+name+"`.v"), name)
+			if round == 0 {
+				require.EqualValues(t, 1, p.number(t, "SELECT SUM(id) FROM `"+restored.Old[name]+"`.t"), name)
+				p.exec(t, "DROP DATABASE `"+restored.Old[name]+"`", "DROP DATABASE `"+name+"`")
+			}
+		}
+	}
+	p.exec(t, "CREATE DATABASE `"+like+"`")
+	_, err = p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
+	require.ErrorContains(t, err, "would be rights on \""+like+"\", too")
+	require.ErrorContains(t, err, "the databases are as they were")
+}
+
+// TestServerAsksForPasswords: the account that loads has a password that a strict server takes.
+func TestServerAsksForPasswords(t *testing.T) {
+	p := onServer(t)
+	p.exec(t, "CREATE TABLE `"+p.database+"`.t (id INT)", "INSTALL SONAME 'simple_password_check'")
+	defer p.exec(t, "UNINSTALL SONAME 'simple_password_check'")
+	for _, name := range []string{"minimal_length = 20", "digits = 3", "letters_same_case = 3", "other_characters = 3"} {
+		p.exec(t, "SET GLOBAL simple_password_check_"+name)
+	}
+	_, err := p.store.Backup(t.Context(), p.source, s3backup.Options{})
+	require.NoError(t, err)
+	_, err = p.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Replace: true})
+	require.NoError(t, err)
 }
 
 // TestServerEnforcedEngine names at backup time what a restore would change, and refuses to.
@@ -272,14 +394,9 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 		require.NotEmpty(t, before[query], query)
 	}
 	for _, setting := range c.globals {
-		defer p.global(t, setting)()
+		defer p.global(t, names.Replace(setting))()
 	}
-	databases := strings.Fields(strings.ReplaceAll(names.Replace("`A` `B`"), "`", ""))
-	m, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: databases}, s3backup.Options{Shrink: true})
-	require.NoError(t, err)
-	for _, text := range c.said {
-		require.Contains(t, strings.Join(m.Warnings, "\n"), text)
-	}
+	m := c.backUp(t, p, names)
 	restore := func(after string) { c.restore(t, p, names, m.ID, after) }
 	run(c.damage...)
 	restore("over changed data")
@@ -311,6 +428,27 @@ func (c dataCase) restore(t *testing.T, p *place, names *strings.Replacer, id, a
 	for _, s := range c.works {
 		p.exec(t, names.Replace(s))
 	}
+	c.holds(t, p, names, after)
+}
+
+func (c dataCase) backUp(t *testing.T, p *place, names *strings.Replacer) s3backup.Manifest {
+	databases := strings.Fields(strings.ReplaceAll(names.Replace("`A` `B`"), "`", ""))
+	m, err := p.store.Backup(t.Context(), s3backup.Dump{Databases: databases}, s3backup.Options{Shrink: true})
+	require.NoError(t, err)
+	for _, text := range c.said {
+		require.Contains(t, strings.Join(m.Warnings, "\n"), text)
+	}
+	if c.apart {
+		p.good(t)
+	}
+	if c.fails {
+		c.comesBack(t, p, m)
+	}
+	return m
+}
+
+// holds looks at what is refused, and at what queries give.
+func (c dataCase) holds(t *testing.T, p *place, names *strings.Replacer, after string) {
 	for _, s := range c.refused {
 		_, err := p.db.Exec(names.Replace(s))
 		require.Error(t, err, "%s: %s", after, s)
@@ -318,4 +456,21 @@ func (c dataCase) restore(t *testing.T, p *place, names *strings.Replacer, id, a
 	for query, want := range c.counts {
 		require.Equal(t, want, p.number(t, names.Replace(query)), "%s: %s", after, query)
 	}
+}
+
+// comesBack restores a backup whose manifest counts a view more than there is, which shows only after the exchange.
+func (c dataCase) comesBack(t *testing.T, p *place, m s3backup.Manifest) {
+	key := p.key(m, "manifest.json")
+	defer p.put(t, key, p.object(t, key))
+	m.Objects = slices.Clone(m.Objects)
+	m.Objects[0].Views++
+	text, err := json.Marshal(m)
+	require.NoError(t, err)
+	p.put(t, key, text)
+	before := p.text(t, "SELECT SUM(LENGTH(ROUTINE_DEFINITION)) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '"+m.Databases[1]+"'")
+	_, err = p.store.Restore(t.Context(), s3backup.Select{ID: m.ID}, s3backup.Target{Replace: true})
+	require.ErrorIs(t, err, s3backup.ErrMismatch)
+	require.ErrorContains(t, err, "the databases are as they were")
+	require.Equal(t, before, p.text(t, "SELECT SUM(LENGTH(ROUTINE_DEFINITION)) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '"+m.Databases[1]+"'"))
+	require.Zero(t, p.leftovers(t))
 }

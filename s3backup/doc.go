@@ -77,10 +77,16 @@
 //   - A row that takes a statement of more than a gigabyte, which a value of half a gigabyte does, cannot be restored.
 //   - Of a table WITH SYSTEM VERSIONING the earlier rows are in the backup, unless the dump program cannot dump them
 //     (MariaDB's can from 10.11). They go into a server of the same kind: MariaDB 11.5 counts time otherwise than 11.4.
+//     No table's are in a backup with a table whose rows are dated by transactions: mariadb-dump refuses those.
+//   - Of a FLOAT the server prints six digits, and so a backup keeps six. DOUBLE keeps all.
+//
+// Databases are loaded under names such as sbnew-5b84d2a0f1c3e697-0a1b2c, in which the middle stands for the database's own
+// name, so that every name restores. Of a name with more underscores than a grant has room to escape, Restore refuses to
+// give rights that would go for another database, too; there is hardly ever such a one.
 //
 // Limits that a server sets its sessions, its sql_mode and its max_allowed_packet change nothing: the sessions of a dump and
-// of a restore are set as these need them. For a row longer than max_allowed_packet Restore raises that for the moment in
-// which it connects. Rights on tables, columns and routines of a database that is replaced stay.
+// of a restore are set as these need them. For a statement longer than max_allowed_packet Restore raises that for the
+// moment in which it connects, as it does wherever it is below 16 MiB. Rights on tables, columns and routines of a database that is replaced stay.
 //
 // # Who may delete
 //
@@ -123,7 +129,8 @@
 //
 // It is loaded by an account of its own, s3backup_load_…, that exists for that time only, has a random password and may be
 // used from where the restore runs. Tables and rows are loaded with all rights on the fresh databases, and REFERENCES, for
-// foreign keys that lead out of the backup. For views, triggers, routines and events it gets all rights on the databases
+// foreign keys that lead out of the backup, and where the server has an init_connect CONNECTION ADMIN, so that its sessions
+// begin without. For views, triggers, routines and events it gets all rights on the databases
 // that are restored, SET USER (MySQL: SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, SYSTEM_USER), SELECT and EXECUTE where a
 // view shows another database, and SUPER where the server asks for it, to make triggers and functions while it writes a
 // binary log and does not trust their creators. It is not in the binary log, and what a killed restore leaves of it the

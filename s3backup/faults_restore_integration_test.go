@@ -153,7 +153,7 @@ func fullDisk(server s3backup.Server) func(*testing.T, *damaged) error {
 		}
 		_, err := d.store.Restore(t.Context(), s3backup.Select{}, s3backup.Target{Server: server})
 		shell(`rm /mnt/small/fill; test "$(mariadb -uroot -S /mnt/small/db/s -Ne 'SHOW DATABASES' | grep -c own)" = 1
-			! mariadb -uroot -S /mnt/small/db/s -Ne 'SHOW DATABASES' | grep -q _sbnew_`)
+			! mariadb -uroot -S /mnt/small/db/s -Ne 'SHOW DATABASES' | grep -q sbnew-`)
 		return err
 	}
 }

@@ -204,8 +204,8 @@ func (s *session) mendKeys(ctx context.Context, databases []string, emit func(Ev
 	}
 	for _, k := range all {
 		to := k.toDatabase
-		if parts := leftover.FindStringSubmatch(to); parts != nil {
-			to = parts[1]
+		if database, kind := leftOf(to, databases); kind != "" {
+			to = database
 		}
 		if leftover.MatchString(k.database) || !slices.Contains(databases, to) || to == k.toDatabase && !heldName.MatchString(k.name) {
 			continue

@@ -44,10 +44,8 @@ func (s *session) writeJournal(ctx context.Context, database, old string) error 
 			quoteText(o.kind), quoteText(o.name), quoteText(o.sqlMode), quoteText(o.create), quoteText(o.client), quoteText(o.connection), quoteText(o.collation)))
 	}
 	statements = append(statements, "RENAME TABLE "+draft+" TO "+journal(old))
-	for _, text := range statements {
-		if err := s.exec(ctx, text); err != nil {
-			return fmt.Errorf("s3backup: restore: write down what database %q has: %w", database, err)
-		}
+	if err := s.execLong(ctx, statements...); err != nil {
+		return fmt.Errorf("s3backup: restore: write down what database %q has: %w", database, err)
 	}
 	return nil
 }
@@ -147,7 +145,7 @@ func (s *session) moveBack(ctx context.Context, database, old string, tables []s
 	if err != nil {
 		return err
 	}
-	away := strings.NewReplacer("_sbold_", "_sbnew_", "_sbkept_", "_sbnew_").Replace(old)
+	away := temporary("new", database, old[len(old)-6:])
 	if err := s.exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(away)); err != nil {
 		return fmt.Errorf("s3backup: restore: %w", err)
 	}
@@ -182,23 +180,25 @@ func (s Server) Unfinished(ctx context.Context, databases ...string) (bool, erro
 
 // unfinished names a database in the middle of an exchange.
 func (s *session) unfinished(ctx context.Context, databases []string) (string, error) {
-	at, err := s.marked(ctx, journalName, databases)
-	if at == "" || err != nil {
-		return "", err
-	}
-	return leftover.FindStringSubmatch(at)[1], nil
-}
-
-// marked finds a database, left of a restore of one of those named, that holds a certain table.
-func (s *session) marked(ctx context.Context, table string, databases []string) (string, error) {
-	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = "+quoteText(table))
-	if err != nil {
-		return "", fmt.Errorf("s3backup: look for an unfinished restore: %w", err)
-	}
-	for _, row := range rows {
-		if parts := leftover.FindStringSubmatch(row[0]); parts != nil && slices.Contains(databases, parts[1]) {
-			return row[0], nil
+	marked, err := s.marked(ctx, journalName)
+	for _, name := range marked {
+		if database, kind := leftOf(name, databases); kind != "" {
+			return database, err
 		}
 	}
-	return "", nil
+	return "", err
+}
+
+// marked lists the databases, left of restores, that hold a certain table.
+func (s *session) marked(ctx context.Context, table string) (names []string, err error) {
+	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = "+quoteText(table))
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: look for an unfinished restore: %w", err)
+	}
+	for _, row := range rows {
+		if leftover.MatchString(row[0]) {
+			names = append(names, row[0])
+		}
+	}
+	return names, nil
 }

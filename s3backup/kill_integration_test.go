@@ -238,8 +238,8 @@ var restoreMoments = []struct {
 	{suicide: suicide{SQL: "ALTER DATABASE", After: true}},
 	{suicide: suicide{SQL: "TRIGGER noted"}},
 	{suicide: suicide{SQL: "TRIGGER noted", After: true}},
-	{suicide: suicide{SQL: "DROP TABLE `db_"}},
-	{suicide: suicide{SQL: "DROP TABLE `db_", After: true}, done: true},
+	{suicide: suicide{SQL: "DROP TABLE `sbold-"}},
+	{suicide: suicide{SQL: "DROP TABLE `sbold-", After: true}, done: true},
 	{suicide: suicide{SQL: "DROP DATABASE"}, done: true},
 	{suicide: suicide{SQL: "DROP DATABASE", After: true}, done: true},
 }

@@ -47,7 +47,7 @@ func TestLoaderKeepsToItsDatabases(t *testing.T) {
 }
 
 func TestLoadRefusesDatabasesOfTheServer(t *testing.T) {
-	for _, name := range []string{"mysql", "MySQL", "sys", "shop_sbold_012345"} {
+	for _, name := range []string{"mysql", "MySQL", "sys", "shop_sbold_012345", "sbold-0123456789abcdef-012345"} {
 		err := Store{}.load(t.Context(), Manifest{Kind: "sql", Databases: []string{"shop", name}}, &loader{}, "restore")
 		require.ErrorIs(t, err, ErrCorrupt, name)
 	}

@@ -110,7 +110,7 @@ type Table struct {
 	// History reports that the table is versioned by the server: its earlier rows are in the backup, and in Rows.
 	History bool `json:"history,omitempty"`
 	// Checksum is CHECKSUM TABLE's answer ("checksum:…"), or for a table with FLOAT columns, which no SQL dump keeps to
-	// the last bit, one over the values as text ("text:…").
+	// the last bit, one over the values as text ("text:…"), without computed columns where there are some ("own-text:…").
 	Checksum string `json:"checksum"`
 	// Definition is the SHA-256 of SHOW CREATE TABLE without AUTO_INCREMENT, and without a column's character set where
 	// its collation is named.

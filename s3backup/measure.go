@@ -79,7 +79,7 @@ func (m *measurement) addTables(ctx context.Context, a asker, database string, s
 	if err != nil {
 		return fmt.Errorf("s3backup: list tables of %q: %w", present, err)
 	}
-	floats, err := floatColumns(ctx, a, present)
+	floats, err := floatTables(ctx, a, present)
 	if err != nil {
 		return err
 	}
@@ -115,17 +115,33 @@ func newerThanSnapshot(err error) bool {
 	return errors.As(err, &refused) && (refused.Number == 1412 || refused.Number == 1146)
 }
 
-// floatColumns gives all columns of the tables that have one of type FLOAT.
-func floatColumns(ctx context.Context, a asker, database string) (map[string][]string, error) {
-	rows, err := a.query(ctx, "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "+quoteText(database)+
+// floatTable is a table with a column of type FLOAT.
+type floatTable struct {
+	columns  []string // that hold values of their own
+	computed bool     // others are computed from these
+}
+
+// floatTables are those whose values no SQL dump keeps to the last bit. What is computed from such a value differs then in
+// digits that the value itself does not show, so that it is no part of the checksum.
+func floatTables(ctx context.Context, a asker, database string) (map[string]*floatTable, error) {
+	rows, err := a.query(ctx, "SELECT TABLE_NAME, COLUMN_NAME, COALESCE(GENERATION_EXPRESSION, '') IN ('', 'ROW START', 'ROW END') FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "+quoteText(database)+
 		" AND TABLE_NAME IN (SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "+quoteText(database)+
 		" AND DATA_TYPE = 'float') ORDER BY TABLE_NAME, ORDINAL_POSITION")
 	if err != nil {
 		return nil, fmt.Errorf("s3backup: list columns of %q: %w", database, err)
 	}
-	all := map[string][]string{}
+	all := map[string]*floatTable{}
 	for _, row := range rows {
-		all[row[0]] = append(all[row[0]], quoteName(row[1]))
+		t := all[row[0]]
+		if t == nil {
+			t = &floatTable{}
+			all[row[0]] = t
+		}
+		if row[2] == "1" {
+			t.columns = append(t.columns, quoteName(row[1]))
+		} else {
+			t.computed = true
+		}
 	}
 	return all, nil
 }
@@ -133,7 +149,7 @@ func floatColumns(ctx context.Context, a asker, database string) (map[string][]s
 // safe reports an engine whose tables a transaction covers.
 func safe(engine string) bool { return engine == "InnoDB" || engine == "ROCKSDB" }
 
-func measureTable(ctx context.Context, a asker, t *Table, floats []string, at map[string]string) error {
+func measureTable(ctx context.Context, a asker, t *Table, floats *floatTable, at map[string]string) error {
 	name := quoteName(t.Database) + "." + quoteName(t.Name)
 	definition, err := one(ctx, a, "SHOW CREATE TABLE "+name, 1)
 	if err != nil {
@@ -156,7 +172,7 @@ func measureTable(ctx context.Context, a asker, t *Table, floats []string, at ma
 	if t.Rows, err = strconv.ParseInt(rows, 10, 64); err != nil {
 		return err
 	}
-	if floats == nil {
+	if floats == nil || len(floats.columns) == 0 {
 		checksum, err := one(ctx, a, "CHECKSUM TABLE "+name+" EXTENDED", 1)
 		if err == nil && checksum == "" {
 			err = errors.New("the server gives no checksum")
@@ -164,10 +180,25 @@ func measureTable(ctx context.Context, a asker, t *Table, floats []string, at ma
 		t.Checksum = "checksum:" + checksum
 		return err
 	}
-	nulls := "CONCAT(ISNULL(" + strings.Join(floats, "), ISNULL(") + "))"
-	checksum, err := one(ctx, a, "SELECT COALESCE(SUM(CRC32(CONCAT_WS('#', "+strings.Join(floats, ", ")+", "+nulls+"))), 0) FROM "+all, 0)
-	t.Checksum = "text:" + checksum
+	nulls := "CONCAT(ISNULL(" + strings.Join(floats.columns, "), ISNULL(") + "))"
+	checksum, err := one(ctx, a, "SELECT COALESCE(SUM(CRC32(CONCAT_WS('#', "+strings.Join(floats.columns, ", ")+", "+nulls+"))), 0) FROM "+all, 0)
+	t.Checksum = textSum + checksum
+	if floats.computed {
+		t.Checksum = ownTextSum + checksum
+	}
 	return err
+}
+
+// How a table's checksum was taken: over all columns as text, or over those that are not computed. Versions before this one
+// took the first for both.
+const (
+	textSum    = "text:"
+	ownTextSum = "own-text:"
+)
+
+// sameSum reports two checksums that agree, or that cannot be compared since an older version took the first.
+func sameSum(want, got string) bool {
+	return want == got || strings.HasPrefix(want, textSum) && strings.HasPrefix(got, ownTextSum)
 }
 
 // passing is true of an event that goes once its time has passed.
@@ -222,7 +253,7 @@ func differences(want, got measurement, sameVersion bool) []string {
 			note("table %s.%s is missing", w.Database, w.Name)
 		case w.Rows != g.Rows:
 			note("table %s.%s: %d rows, the backup has %d", w.Database, w.Name, g.Rows, w.Rows)
-		case w.Checksum != g.Checksum:
+		case !sameSum(w.Checksum, g.Checksum):
 			note("table %s.%s: %s, the backup has %s", w.Database, w.Name, g.Checksum, w.Checksum)
 		case sameVersion && w.Definition != g.Definition:
 			note("table %s.%s: its definition differs", w.Database, w.Name)

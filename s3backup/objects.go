@@ -135,10 +135,8 @@ func (s *session) createObject(ctx context.Context, o schemaObject) error {
 	if strings.HasPrefix(o.client, "utf8") {
 		statements = append(statements, "SET SESSION character_set_client = "+o.client+", collation_connection = "+o.connection)
 	}
-	for _, text := range append(statements, "SET SESSION sql_mode = "+quoteText(o.sqlMode), o.create) {
-		if err := s.exec(ctx, text); err != nil {
-			return fmt.Errorf("s3backup: make %s %q again: %w", o.kind, o.name, err)
-		}
+	if err := s.execLong(ctx, append(statements, "SET SESSION sql_mode = "+quoteText(o.sqlMode), o.create)...); err != nil {
+		return fmt.Errorf("s3backup: make %s %q again: %w", o.kind, o.name, err)
 	}
 	return nil
 }

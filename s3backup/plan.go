@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -20,7 +21,7 @@ func (p *dumpPlan) findCaveats(ctx context.Context, s *session, facts *Facts) (e
 		p.left = append(p.left, left...)
 	}
 	facts.Left = p.left
-	for _, find := range []func(context.Context, []string) ([]string, error){s.unsafeTables, s.crossings, s.passingEvents, s.enforcedEngine} {
+	for _, find := range []func(context.Context, []string) ([]string, error){s.unsafeTables, s.crossings, s.passingEvents, s.enforcedEngine, s.shortFloats, s.beginnings} {
 		warnings, err := find(ctx, p.names)
 		if err != nil {
 			return err
@@ -100,10 +101,46 @@ func (s *session) passingEvents(ctx context.Context, databases []string) ([]stri
 	return warnings, nil
 }
 
-// askHistory finds out whether tables keep their earlier rows, and whether the dump program can dump these.
+// shortFloats warns of columns whose values a dump rounds, since the server prints them so.
+func (s *session) shortFloats(ctx context.Context, databases []string) ([]string, error) {
+	var warnings []string
+	for _, database := range databases {
+		rows, err := s.query(ctx, "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE DATA_TYPE = 'float' AND TABLE_SCHEMA = "+quoteText(database)+
+			" AND TABLE_NAME IN (SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND TABLE_SCHEMA = "+quoteText(database)+
+			") ORDER BY TABLE_NAME, ORDINAL_POSITION")
+		if err != nil {
+			return nil, fmt.Errorf("s3backup: list columns of %q: %w", database, err)
+		}
+		var names []string
+		for _, row := range rows {
+			names = append(names, row[0]+"."+row[1])
+		}
+		if len(names) > 0 {
+			warnings = append(warnings, fmt.Sprintf("database %s has columns of type FLOAT, of whose values a backup keeps six digits, as the server prints them; DOUBLE keeps all: %s",
+				database, strings.Join(names, ", ")))
+		}
+	}
+	return warnings, nil
+}
+
+// beginnings warns of a server that begins sessions with statements of its own.
+func (s *session) beginnings(ctx context.Context, _ []string) ([]string, error) {
+	begins, err := s.initConnect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: ask for init_connect: %w", err)
+	}
+	if !begins {
+		return nil, nil
+	}
+	return []string{"the server begins sessions with its init_connect; a restore into it loads with an account that has " + connectionAdmin[s.origin.Flavor] + ", whose sessions begin without"}, nil
+}
+
+// askHistory finds out whether tables keep their earlier rows, and whether the dump program can dump these. It dumps the
+// history of all tables or of none, and of none where the rows of one are dated by transactions.
 func (p *dumpPlan) askHistory(ctx context.Context, s *session, facts *Facts) error {
-	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED' AND TABLE_SCHEMA IN ("+
-		quoteList(p.names)+") ORDER BY 1, 2")
+	rows, err := s.query(ctx, "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, (SELECT COUNT(*) FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = t.TABLE_SCHEMA AND"+
+		" c.TABLE_NAME = t.TABLE_NAME AND c.DATA_TYPE = 'bigint' AND c.GENERATION_EXPRESSION = 'ROW START') FROM information_schema.TABLES t"+
+		" WHERE t.TABLE_TYPE = 'SYSTEM VERSIONED' AND t.TABLE_SCHEMA IN ("+quoteList(p.names)+") ORDER BY 1, 2")
 	if err != nil {
 		return fmt.Errorf("s3backup: list tables with a history: %w", err)
 	}
@@ -114,11 +151,19 @@ func (p *dumpPlan) askHistory(ctx context.Context, s *session, facts *Facts) err
 	if err != nil {
 		return fmt.Errorf("s3backup: dump: %s --help: %w", p.program, err)
 	}
-	p.history = bytes.Contains(help, []byte("--dump-history"))
-	p.lossy = !p.history
+	why := ""
+	if !bytes.Contains(help, []byte("--dump-history")) {
+		why = p.program + " does not dump its earlier rows"
+	}
+	for _, row := range rows {
+		if why == "" && row[2] != "0" {
+			why = fmt.Sprintf("%s dumps no earlier rows together with table %s.%s, whose rows are dated by transactions", p.program, row[0], row[1])
+		}
+	}
+	p.lossy, p.history = why != "", why == ""
 	for _, row := range rows {
 		if p.lossy {
-			facts.Warnings = append(facts.Warnings, fmt.Sprintf("table %s.%s is versioned by the server, and %s does not dump its earlier rows: they are not in the backup", row[0], row[1], p.program))
+			facts.Warnings = append(facts.Warnings, fmt.Sprintf("table %s.%s is versioned by the server, and %s: they are not in the backup", row[0], row[1], why))
 		}
 	}
 	return nil

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Target is where Restore puts a backup.
@@ -35,10 +33,6 @@ type Restored struct {
 	Old       map[string]string // by database, under which name the old one was kept
 	Warnings  []string          // Find's, such as that a newer backup was passed over, and why
 }
-
-// leftover matches the databases that a restore makes besides: the fresh one, and the one that was replaced, which
-// is to be dropped or to be kept.
-var leftover = regexp.MustCompile(`^(.+)_sb(new|old|kept)_[0-9a-f]{6}$`)
 
 // Restore puts a backup's databases into a server. They are loaded under other names first, compared with the
 // checksums that were taken in the backup's snapshot, and only then exchanged for the old ones, all tables in one
@@ -127,23 +121,15 @@ func (r *restore) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.fresh, r.old = map[string]string{}, map[string]string{}
-	suffix := fmt.Sprintf("%06x", time.Now().UnixNano()&0xffffff)
-	old := "_sbold_" + suffix
-	if r.to.KeepOld {
-		old = "_sbkept_" + suffix
+	if err := r.session.checkGrants(ctx, r.manifest.Databases); err != nil {
+		return err
 	}
-	for _, name := range r.manifest.Databases {
-		if utf8.RuneCountInString(name+old) > 64 {
-			return fmt.Errorf("s3backup: restore: the name of database %q leaves no room for %q", name, old)
-		}
-		r.fresh[name], r.old[name] = name+"_sbnew_"+suffix, name+old
-	}
+	r.giveNames(newSuffix())
 	account, err := r.session.newAccount(ctx, r.to.Server, slices.Collect(maps.Values(r.fresh)), r.store.emit)
 	if err != nil {
 		return err
 	}
-	session, err := r.roomy(ctx, account.open)
+	session, err := r.session.roomy(ctx, roomFor(r.manifest), account.open)
 	if err != nil {
 		return err
 	}
@@ -164,6 +150,17 @@ func (r *restore) work(ctx context.Context) error {
 		return err
 	}
 	return r.swap(ctx, loader.later)
+}
+
+// giveNames says under which names the databases are loaded, and what is there now goes.
+func (r *restore) giveNames(suffix string) {
+	r.fresh, r.old = map[string]string{}, map[string]string{}
+	for _, name := range r.manifest.Databases {
+		r.fresh[name], r.old[name] = temporary("new", name, suffix), temporary("old", name, suffix)
+		if r.to.KeepOld {
+			r.old[name] = keptName(name, suffix)
+		}
+	}
 }
 
 // guard refuses to replace what nobody allowed to be replaced.
@@ -268,31 +265,66 @@ func (r *restore) recover(ctx context.Context) error {
 	if err := r.session.dropAccounts(ctx); err != nil {
 		return err
 	}
-	if err := r.session.narrow(ctx, r.manifest.Databases, r.store.emit); err != nil {
+	if err := r.session.narrow(ctx, r.store.emit); err != nil {
 		return err
 	}
-	rows, err := r.session.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
+	undone, err := r.putBack(ctx)
 	if err != nil {
-		return fmt.Errorf("s3backup: restore: list databases: %w", err)
-	}
-	var drop []string
-	for _, row := range rows {
-		parts := leftover.FindStringSubmatch(row[0])
-		if parts == nil || !slices.Contains(r.manifest.Databases, parts[1]) {
-			continue
-		}
-		undone, err := r.session.putBack(ctx, parts[1], row[0], r.store.emit)
-		if err != nil {
-			return err
-		}
-		if undone || parts[2] != "kept" {
-			drop = append(drop, row[0])
-		}
+		return err
 	}
 	if err := r.session.mendKeys(ctx, r.manifest.Databases, r.store.emit); err != nil {
 		return err
 	}
-	for _, name := range drop {
+	return r.dropLeft(ctx, undone)
+}
+
+// left lists the databases that restores have left of these.
+func (r *restore) left(ctx context.Context) ([]string, error) {
+	rows, err := r.session.query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
+	if err != nil {
+		return nil, fmt.Errorf("s3backup: restore: list databases: %w", err)
+	}
+	var names []string
+	for _, row := range rows {
+		if _, kind := leftOf(row[0], r.owned()); kind != "" {
+			names = append(names, row[0])
+		}
+	}
+	return names, nil
+}
+
+// owned are the databases for which a restore makes others: those of the manifest, and noDatabase.
+func (r *restore) owned() []string { return append(slices.Clone(r.manifest.Databases), noDatabase) }
+
+// putBack undoes what exchanges had begun, and names the databases from which it took the old tables.
+func (r *restore) putBack(ctx context.Context) (undone []string, err error) {
+	names, err := r.left(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		database, _ := leftOf(name, r.owned())
+		done, err := r.session.putBack(ctx, database, name, r.store.emit)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			undone = append(undone, name)
+		}
+	}
+	return undone, nil
+}
+
+// dropLeft drops what restores have left of these databases, but for what is to be kept.
+func (r *restore) dropLeft(ctx context.Context, undone []string) error {
+	names, err := r.left(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, kind := leftOf(name, r.owned()); kind == "kept" && !slices.Contains(undone, name) {
+			continue
+		}
 		if err := r.session.exec(ctx, "DROP DATABASE "+quoteName(name)); err != nil {
 			return fmt.Errorf("s3backup: restore: drop %q, left by a restore: %w", name, err)
 		}

@@ -74,7 +74,7 @@ func (s Server) session(ctx context.Context) (*session, error) {
 		}
 		return nil, errors.Join(fmt.Errorf("s3backup: connect to %s as %q: %w", c.Addr, c.User, err), db.Close())
 	}
-	open := &session{db: db, conn: conn, address: c.Addr}
+	open := &session{db: db, conn: conn, server: s, address: c.Addr}
 	err = open.identify(ctx)
 	if err == nil {
 		_, err = open.query(ctx, "SET NAMES utf8mb4") // a server may be told not to take the client's word for it
@@ -114,6 +114,25 @@ func (s Server) restoring(ctx context.Context) (*session, error) {
 	return open, nil
 }
 
+// loading opens a session that works for the one that may exchange databases. Its lock tells the next restore when its
+// last statement has come to its end.
+func (s Server) loading(ctx context.Context) (*session, error) {
+	open, err := s.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got, err := one(ctx, open, fmt.Sprintf("SELECT GET_LOCK(%s, 10)", loadLock), 0)
+	if err == nil && got != "1" {
+		err = ErrLocked
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("s3backup: load: %w", err), open.Close())
+	}
+	return open, nil
+}
+
+const loadLock = "'s3backup load'"
+
 // silent keeps the driver from writing to the program's standard error.
 type silent struct{}
 
@@ -123,17 +142,19 @@ func (silent) Print(...any) {}
 type session struct {
 	db      *sql.DB
 	conn    *sql.Conn
+	server  Server
 	address string
 	origin  Origin
 	binlog  bool
+	packet  int // bytes that it takes in one
 }
 
 func (s *session) Close() error { return errors.Join(s.conn.Close(), s.db.Close()) }
 
 func (s *session) identify(ctx context.Context) error {
 	var comment string
-	err := s.conn.QueryRowContext(ctx, "SELECT VERSION(), @@version_comment, @@hostname, @@server_id, @@log_bin").
-		Scan(&s.origin.Version, &comment, &s.origin.Host, &s.origin.ID, &s.binlog)
+	err := s.conn.QueryRowContext(ctx, "SELECT VERSION(), @@version_comment, @@hostname, @@server_id, @@log_bin, @@max_allowed_packet").
+		Scan(&s.origin.Version, &comment, &s.origin.Host, &s.origin.ID, &s.binlog, &s.packet)
 	if err != nil {
 		return fmt.Errorf("s3backup: ask %s for its version: %w", s.address, err)
 	}

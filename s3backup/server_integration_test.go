@@ -80,7 +80,7 @@ func onServer(t *testing.T) *place {
 // leftovers counts the databases of restores that did not end.
 func (p *place) leftovers(t *testing.T) (n int64) {
 	t.Helper()
-	require.NoError(t, p.db.QueryRow("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME REGEXP ?", p.database+"_sb(new|old|kept)").Scan(&n))
+	require.NoError(t, p.db.QueryRow("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME REGEXP '_sb(new|old|kept)_|^sb(new|old|kept)-'").Scan(&n))
 	return n
 }
 

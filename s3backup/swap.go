@@ -132,7 +132,7 @@ func (s *session) moveDefaults(ctx context.Context, fresh map[string]string) err
 	}
 	now := inverse(fresh)
 	rows, err := s.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN ("+
-		quoteList(slices.Collect(maps.Keys(fresh)))+") AND COLUMN_DEFAULT LIKE '%_sbnew_%'")
+		quoteList(slices.Collect(maps.Keys(fresh)))+") AND COLUMN_DEFAULT LIKE '%sbnew-%'")
 	if err != nil {
 		return fmt.Errorf("s3backup: restore: list defaults of columns: %w", err)
 	}
@@ -167,7 +167,7 @@ func (s *session) rename(ctx context.Context, moves []move) error {
 	for _, m := range moves {
 		parts = append(parts, quoteName(m.from[0])+"."+quoteName(m.from[1])+" TO "+quoteName(m.to[0])+"."+quoteName(m.to[1]))
 	}
-	if err := s.exec(ctx, "RENAME TABLE "+strings.Join(parts, ", ")); err != nil {
+	if err := s.execLong(ctx, "RENAME TABLE "+strings.Join(parts, ", ")); err != nil {
 		return fmt.Errorf("s3backup: restore: exchange tables: %w", err)
 	}
 	return nil
