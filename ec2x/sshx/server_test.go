@@ -32,6 +32,7 @@ type server struct {
 
 	refuse   atomic.Int32 // how many connections are closed before anything is said
 	accepted atomic.Int32
+	mute     atomic.Bool // a command that is to run is not answered
 	frozen   atomic.Bool // nothing that arrives is answered any more
 }
 
@@ -148,6 +149,9 @@ func (s *server) session(n ssh.NewChannel) {
 		var m struct{ Command string }
 		if r.Type != "exec" || ssh.Unmarshal(r.Payload, &m) != nil {
 			_ = r.Reply(false, nil)
+			continue
+		}
+		if s.mute.Load() {
 			continue
 		}
 		_ = r.Reply(true, nil)

@@ -175,3 +175,19 @@ func TestDialSaysWhyItStopped(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded, "between two tries")
 	require.ErrorContains(t, err, "no answer in")
 }
+
+func TestCommandThatIsNotAnswered(t *testing.T) {
+	s := newServer(t)
+	h, err := sshx.Dial(t.Context(), s.target)
+	require.NoError(t, err)
+	defer h.Close()
+	s.mute.Store(true)
+	first := make(chan error, 1)
+	go func() { first <- h.Run(t.Context(), sshx.Script{Text: ":"}) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, h.Run(ctx, sshx.Script{Text: ":"}), context.DeadlineExceeded, "it waits behind the first one, but not for ever")
+	s.mute.Store(false)
+	s.cut()
+	require.NoError(t, <-first, "nothing was begun on the lost connection, so another one is used")
+}
