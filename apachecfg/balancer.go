@@ -111,9 +111,13 @@ func (b *Balancer) Drain(ctx context.Context, member netip.AddrPort) error {
 		return b.fail("drain "+member.String(), err)
 	}
 	var w idleWatch
-	return b.wait(ctx, "drain", member, func(m Member) bool {
+	return b.wait(ctx, "drain", member, func(m Member) (bool, error) {
+		if !m.Drained() { // see set
+			w = idleWatch{}
+			return false, b.set(ctx, member, true)
+		}
 		now := time.Now()
-		return w.idle(m.Busy, now) || w.doubtful(now) && b.silent(ctx, member)
+		return w.idle(m.Busy, now) || w.doubtful(now) && b.silent(ctx, member), nil
 	})
 }
 
@@ -122,7 +126,12 @@ func (b *Balancer) Ready(ctx context.Context, member netip.AddrPort) error {
 	if err := b.set(ctx, member, false); err != nil {
 		return b.fail("ready "+member.String(), err)
 	}
-	return b.wait(ctx, "ready", member, func(m Member) bool { return !m.Drained() && !m.is("HcFl") })
+	return b.wait(ctx, "ready", member, func(m Member) (bool, error) {
+		if m.Drained() { // see set
+			return false, b.set(ctx, member, false)
+		}
+		return !m.is("HcFl"), nil
+	})
 }
 
 // Without drains the member, does the work (such as restarting the process and waiting until it answers) and makes
@@ -141,7 +150,7 @@ func (b *Balancer) fail(doing string, err error) error {
 	return fmt.Errorf("apachecfg: balancer %q: %s: %w", b.Name, doing, err)
 }
 
-func (b *Balancer) wait(ctx context.Context, doing string, addr netip.AddrPort, done func(Member) bool) error {
+func (b *Balancer) wait(ctx context.Context, doing string, addr netip.AddrPort, done func(Member) (bool, error)) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	last := Member{}
@@ -154,7 +163,10 @@ func (b *Balancer) wait(ctx context.Context, doing string, addr netip.AddrPort, 
 			if m.Addr != addr {
 				continue
 			}
-			if last = m; done(m) {
+			last = m
+			if ended, err := done(m); err != nil && ctx.Err() == nil {
+				return b.fail(fmt.Sprintf("%s %v", doing, addr), err)
+			} else if ended {
 				return nil
 			}
 		}
@@ -166,7 +178,27 @@ func (b *Balancer) wait(ctx context.Context, doing string, addr netip.AddrPort, 
 	}
 }
 
+var errNotTaken = errors.New("the balancer did not take the change")
+
+// set moves a member's switch. Apache's health checks write the same word of its shared memory without a lock, so a
+// change may be lost: it is made again.
 func (b *Balancer) set(ctx context.Context, member netip.AddrPort, drained bool) error {
+	const tries = 10
+	var err error
+	for range tries {
+		if err = b.trySet(ctx, member, drained); !errors.Is(err, errNotTaken) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return err
+}
+
+func (b *Balancer) trySet(ctx context.Context, member netip.AddrPort, drained bool) error {
 	state, err := b.read(ctx)
 	if err != nil {
 		return err
@@ -194,7 +226,7 @@ func (b *Balancer) set(ctx context.Context, member netip.AddrPort, drained bool)
 	}
 	for _, m := range members {
 		if m.Addr == member && m.Drained() != drained {
-			return fmt.Errorf("the balancer did not take the change, its status is %q", m.Status)
+			return fmt.Errorf("%w, its status is %q", errNotTaken, m.Status)
 		}
 	}
 	return nil
