@@ -144,7 +144,7 @@ var definerText = regexp.MustCompile("^(?:CREATE DEFINER=" + accountShape + " |"
 // leaveOut takes away the statement that the script is at, if it makes something that the server has with that very text.
 func (v *sieve) leaveOut(cause error) (bool, error) {
 	head := len(definerText.Find(v.script.text))
-	if head == 0 {
+	if head == 0 || v.current == "" {
 		return false, nil
 	}
 	all, err := v.texts(v.current)
