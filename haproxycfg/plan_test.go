@@ -204,7 +204,7 @@ func TestNoPlanTakesTheLastServerAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, next, _ := few(t)
 			r := runtimeOf(f)
-			r.JoinTimeout = 10 * time.Millisecond
+			r.JoinTimeout = 300 * time.Millisecond
 			err := haproxycfg.Apply(t.Context(), r, next, changes)
 			require.ErrorContains(t, err, "it stays: without it 0 servers are usable, 1 are needed")
 			require.Empty(t, f.sent())

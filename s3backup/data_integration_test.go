@@ -438,8 +438,7 @@ func (c dataCase) run(t *testing.T, p *place, names *strings.Replacer) {
 	if !c.nothing && os.Getenv(envFull) == "" {
 		return
 	}
-	run(c.undo...)
-	run("SET SESSION foreign_key_checks = 0", "DROP DATABASE `A`", "DROP DATABASE `B`", "SET SESSION foreign_key_checks = 1")
+	run(append(slices.Clone(c.undo), "SET SESSION foreign_key_checks = 0", "DROP DATABASE `A`", "DROP DATABASE `B`", "SET SESSION foreign_key_checks = 1")...)
 	restore("onto nothing")
 }
 
