@@ -100,15 +100,14 @@ func (g mariaDBGTIDs) Minus(other GTIDs) GTIDs {
 	return out
 }
 
-// common is the sequence number up to which the set has all of other's transactions of a domain, where it has its
-// newest one; else zero.
-func (g mariaDBGTIDs) common(other mariaDBGTIDs, domain uint32) uint64 {
-	for from, sequence := range other.newest().last {
-		if from.domain == domain && g.last[from] >= sequence {
-			return sequence
+// common is up to which sequence number of a domain both sets have everything.
+func (g mariaDBGTIDs) common(other mariaDBGTIDs, domain uint32) (sequence uint64) {
+	for from, last := range g.last {
+		if from.domain == domain {
+			sequence = max(sequence, min(last, other.last[from]))
 		}
 	}
-	return 0
+	return sequence
 }
 
 // knows reports whether the set has the newest transaction of a domain, and with it all before.

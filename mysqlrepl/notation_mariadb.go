@@ -13,7 +13,6 @@ func (mariaDBNotation) configReplication(f *file) {
 	f.set("slave_parallel_threads", applyWorkers)
 	f.set("slave_parallel_mode", "optimistic")
 	f.set("slave_net_timeout", netTimeoutSeconds)
-	f.why("What a replica acknowledged is on its disk: the source's client was told that it is safe.")
-	f.set("sync_relay_log", 1)
+	f.why("What a replica acknowledged outlives a crash of its server: what was received is kept, not fetched anew from a source that may be gone.")
 	f.set("relay_log_recovery", "OFF")
 }

@@ -13,7 +13,6 @@ func (mysqlNotation) configReplication(f *file) {
 	f.set("replica_parallel_workers", applyWorkers)
 	f.set("replica_preserve_commit_order", "ON")
 	f.set("replica_net_timeout", netTimeoutSeconds)
-	f.why("What a replica acknowledged is on its disk: the source's client was told that it is safe.")
-	f.set("sync_relay_log", 1)
+	f.why("What a replica acknowledged outlives a crash of its server: what was received is kept, not fetched anew from a source that may be gone.")
 	f.set("relay_log_recovery", "OFF")
 }
