@@ -50,7 +50,8 @@ func (mariaDBDialect) acknowledge(ctx context.Context, s *session, on bool) erro
 	if on {
 		word = "ON"
 	}
-	return s.do(ctx, "switch acknowledgments "+word, "SET GLOBAL rpl_semi_sync_slave_enabled = "+word)
+	// When it stops, a replica that acknowledges asks its source to end their connection. A hung one holds that up, by default 5 s.
+	return s.do(ctx, "switch acknowledgments "+word, "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1", "SET GLOBAL rpl_semi_sync_slave_enabled = "+word)
 }
 
 // follow begins at current_pos: where the server applied last as a replica or, where it was source since, at its own latest

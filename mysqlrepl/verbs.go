@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -153,11 +154,21 @@ func (plan *Plan) failover(old, target Server, o FailoverOptions) {
 		return w.take(ctx, target.Name, old.Name+" was failed over: "+o.Reason, o.Reason)
 	}, "record that %s is source, alone", target.Name)
 	plan.step(func(ctx context.Context, w *work) (string, error) {
-		return w.fence(ctx, old, from.Degraded == "" || o.AcceptLoss)
-	}, "keep %s from accepting writes", old.Name)
-	plan.step(func(ctx context.Context, w *work) (string, error) { return w.drain(ctx, target) }, "apply on %s what it received", target.Name)
+		return w.fenceAndDrain(ctx, old, target, from.Degraded == "" || o.AcceptLoss)
+	}, "keep %s from accepting writes, and apply on %s what it received", old.Name, target.Name)
 	plan.step(func(ctx context.Context, w *work) (string, error) { return w.promote(ctx, target) }, "accept writes on %s", target.Name)
 	plan.step(func(ctx context.Context, w *work) (string, error) { return w.account(ctx, old, target, from) }, "compare with %s", old.Name)
+}
+
+// fenceAndDrain does both at once: what a replica has received is its own, whatever becomes of the source.
+func (w *work) fenceAndDrain(ctx context.Context, old, target Server, waited bool) (string, error) {
+	var fenced string
+	var fenceErr error
+	var group sync.WaitGroup
+	group.Go(func() { fenced, fenceErr = w.fence(ctx, old, waited) })
+	drained, err := w.drain(ctx, target)
+	group.Wait()
+	return fenced + "; " + drained, errors.Join(fenceErr, err)
 }
 
 // account says what was lost. It asks the old source once and shortly.
