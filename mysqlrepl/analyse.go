@@ -122,7 +122,7 @@ type view struct {
 
 // rules are asked in this order; the first that applies decides.
 var rules = []func(view) (Analysis, bool){
-	neitherAnswers, sourceSilent, diverged, unfinished, replicaSilent, notFollowing, cannotReceive, cannotApply, unheard, alone, notWaiting, stuck, behind,
+	neitherAnswers, sourceSilent, unfinished, diverged, replicaSilent, notFollowing, cannotReceive, cannotApply, unheard, alone, notWaiting, stuck, behind,
 }
 
 func (o Observation) answers() bool { return o.Silent == 0 && o.Status != nil }
@@ -177,7 +177,7 @@ func (v view) silence() Analysis {
 	return dead
 }
 
-// diverged looks at a replica that receives nothing, since the positions of one that does move between two questions.
+// diverged looks at a replica that neither receives nor writes, since the positions of any other move between two questions.
 func diverged(v view) (Analysis, bool) {
 	r := v.replica
 	if !r.answers() || r.Status.Replica != nil && r.Status.Replica.Receiver.State == ThreadRunning {
@@ -189,11 +189,8 @@ func diverged(v view) (Analysis, bool) {
 	}
 	a := Analysis{Diverged, Nothing, fmt.Sprintf("%s has transactions that %s lacks: %s", r.Server, v.source.Server, own),
 		fmt.Sprintf("look at them, then Reseed %s, which discards them", r.Server)}
-	switch {
-	case v.Epoch.Degraded == "" && v.source.Status.SemiSync.Waits && v.source.Stuck >= v.limits.Degrade:
+	if v.Epoch.Degraded == "" && v.source.Status.SemiSync.Waits && v.source.Stuck >= v.limits.Degrade {
 		a.Action = Degrade
-	case r.Status.Writable || !v.source.Status.Writable:
-		a.Action = Settle
 	}
 	return a, true
 }

@@ -96,7 +96,13 @@ func TestAnalyse(t *testing.T) {
 			"unfinished", "settle", "db-2 accepts writes, but epoch 4: db-1 is source (switchover, by ops at 2026-12-01T16:20:00Z)"},
 		"an old source woke up with more": {func(_ *p, _, r *mysqlrepl.Observation) {
 			r.Status.Writable, r.Status.Replica, r.Status.Executed = true, nil, gtids(t, mysqlrepl.MariaDB, "0-1-99,0-2-100")
-		}, "diverged", "settle", "db-2 has transactions that db-1 lacks: 0-2-100"},
+		}, "unfinished", "settle", "db-2 accepts writes, but epoch 4: db-1 is source (switchover, by ops at 2026-12-01T16:20:00Z)"},
+		"an old source follows nobody and has more": {func(_ *p, _, r *mysqlrepl.Observation) {
+			r.Status.Replica, r.Status.Executed = nil, gtids(t, mysqlrepl.MariaDB, "0-1-99,0-2-100")
+		}, "diverged", "nothing", "db-2 has transactions that db-1 lacks: 0-2-100"},
+		"an old source has more, and writes wait": {func(_ *p, s, r *mysqlrepl.Observation) {
+			s.Stuck, r.Status.Replica, r.Status.Executed = 2*time.Second, nil, gtids(t, mysqlrepl.MariaDB, "0-1-99,0-2-100")
+		}, "diverged", "degrade", "db-2 has transactions that db-1 lacks: 0-2-100"},
 		"semi-sync is off": {func(_ *p, s, _ *mysqlrepl.Observation) { s.Status.SemiSync.Waits = false },
 			"unfinished", "settle", "db-1 does not wait for acknowledgments, and the epoch does not say that it need not"},
 

@@ -19,7 +19,7 @@ type Config struct {
 
 	// Replicated says that the server is one of a pair that Pair looks after. It then starts read-only and follows
 	// nobody until it is told its role, so that a source which crashed comes back harmless. What waits for whom
-	// (semi-synchronous replication) goes with the role, and is not in the file.
+	// (semi-synchronous replication) goes with the role, and is not in the file. Of MySQL 8.0 it needs 8.0.26 or later.
 	Replicated bool
 	// TLS names the certificate that the server shows. Zero leaves TLS as the distribution has it.
 	TLS ServerTLS
