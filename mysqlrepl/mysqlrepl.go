@@ -51,7 +51,7 @@
 //	both killed with rows not applied, the source stays away                  0   above 5 s: the replica is started
 //	source killed while the applier is held up for 2 s                        0   3.2 s
 //	source killed with 100 MB in one transaction under way                    0   2.0 s
-//	source killed with DDL under way                                          0   0.6 s
+//	source killed with DDL under way                                          0   0.6 s; DDL at the end of the log is not taken back
 //	caller killed within a switchover                                         0   1.4 s
 //	control: source lost while degraded, the loss accepted                  1,992   (reported as unknown)
 //

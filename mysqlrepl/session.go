@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -76,7 +77,7 @@ func connect(ctx context.Context, server Server) (*session, error) {
 
 func (s *session) close() error { return errors.Join(s.conn.Close(), s.db.Close()) }
 
-// do runs statements one after the other. Errors do not repeat the statement, which may hold a password.
+// do runs statements one after the other. Errors do not repeat the statement.
 func (s *session) do(ctx context.Context, what string, statements ...string) error {
 	for _, statement := range statements {
 		if _, err := s.conn.ExecContext(ctx, statement); err != nil {
@@ -84,6 +85,14 @@ func (s *session) do(ctx context.Context, what string, statements ...string) err
 		}
 	}
 	return nil
+}
+
+// redacted takes a password out of an error: a server may repeat the part of a statement that it does not understand.
+func redacted(err error, secret Secret) error {
+	if err == nil || secret == "" || !strings.Contains(err.Error(), string(secret)) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), string(secret), secret.String()))
 }
 
 // row reads the first row of an answer by column; nil where there is none.

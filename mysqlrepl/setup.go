@@ -57,7 +57,8 @@ func (p *Pair) Setup(ctx context.Context, source string, o SeedOptions) (*Plan, 
 	return plan, nil
 }
 
-// Reseed discards what the server that is not source holds, copies the source's data to it and has it follow.
+// Reseed discards what the server that is not source holds, copies the source's data to it and has it follow. No Watch may act on
+// the pair meanwhile: it would have the server follow before it knows where to begin.
 func (p *Pair) Reseed(ctx context.Context, o SeedOptions) (*Plan, error) {
 	plan, err := p.plan(ctx, "reseed", "copy the source's data anew")
 	if err != nil {
@@ -149,7 +150,8 @@ func (w *work) prepare(ctx context.Context, source Server) (string, error) {
 		"ALTER USER "+who+" IDENTIFIED BY "+password+require,
 		"GRANT REPLICATION SLAVE ON *.* TO "+who,
 		"GRANT SELECT, INSERT, UPDATE ON mysqlrepl.heartbeat TO "+who)
-	return "they are there", w.act(ctx, source, func(s *session) error { return s.do(ctx, "prepare the source", statements...) })
+	err = w.act(ctx, source, func(s *session) error { return s.do(ctx, "prepare the source", statements...) })
+	return "they are there", redacted(err, account.Password)
 }
 
 // hasData reports whether a server holds a part of the source's history and nothing else.

@@ -14,10 +14,25 @@ func (w *work) startServer(ctx context.Context, server Server, rewind bool) (str
 	} else if server.Process == nil {
 		return "", fmt.Errorf("%w; nobody can start it from here", err)
 	}
-	if err := server.Process.Start(ctx, rewind); err != nil {
+	return w.startUp(ctx, server, rewind)
+}
+
+// startUp starts a server. DDL at the end of its log cannot be taken back, and a MariaDB server that is told to do so does not start;
+// started plainly, it keeps what it has, and whether that is more than its source has shows later.
+func (w *work) startUp(ctx context.Context, server Server, rewind bool) (string, error) {
+	result := "started"
+	err := server.Process.Start(ctx, rewind)
+	if err != nil && rewind && ctx.Err() == nil {
+		result = "started, with what nobody acknowledged"
+		if plain := server.Process.Start(ctx, false); plain != nil {
+			return "", errors.Join(err, plain)
+		}
+		err = nil
+	}
+	if err != nil {
 		return "", err
 	}
-	return "started", w.await(ctx, server)
+	return result, w.await(ctx, server)
 }
 
 // await connects to a server that is still starting.
@@ -65,8 +80,6 @@ func (w *work) comeBack(ctx context.Context, server, source Server) (string, err
 	if err := server.Process.Kill(ctx); err != nil {
 		return "", err
 	}
-	if err := server.Process.Start(ctx, true); err != nil {
-		return "", err
-	}
-	return "killed, and started so that it takes back what nobody acknowledged", w.await(ctx, server)
+	result, err := w.startUp(ctx, server, true)
+	return "killed, and " + result, err
 }

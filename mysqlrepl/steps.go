@@ -285,7 +285,7 @@ func (w *work) point(ctx context.Context, s *session, source Server) error {
 	if err := s.d.acknowledge(ctx, s, true); err != nil {
 		return err
 	}
-	if err := s.d.follow(ctx, s, w.pair.link(source)); err != nil {
+	if err := redacted(s.d.follow(ctx, s, w.pair.link(source)), w.pair.Account.Password); err != nil {
 		return err
 	}
 	if err := s.d.start(ctx, s); err != nil {

@@ -106,3 +106,38 @@ func TestAServerThatHangsUpRefuses(t *testing.T) {
 	require.True(t, refused(err), err)
 	require.False(t, refused(context.DeadlineExceeded))
 }
+
+func TestErrorsDoNotRepeatThePassword(t *testing.T) {
+	err := redacted(errors.New("syntax error near 'hunter2hunter2' REQUIRE"), "hunter2hunter2")
+	require.EqualError(t, err, "syntax error near 'REDACTED' REQUIRE")
+	require.NoError(t, redacted(nil, "hunter2hunter2"))
+	require.ErrorIs(t, redacted(ErrEpochTaken, "hunter2hunter2"), ErrEpochTaken)
+}
+
+// stubborn does not start where it is told to take something back.
+type stubborn struct{ started []bool }
+
+func (p *stubborn) Kill(context.Context) error { return nil }
+
+func (p *stubborn) Start(_ context.Context, rewind bool) error {
+	p.started = append(p.started, rewind)
+	if rewind {
+		return errors.New("cannot truncate the binary log")
+	}
+	return nil
+}
+
+func TestAServerThatCannotTakeBackIsStartedPlainly(t *testing.T) {
+	p := &stubborn{}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	server := Server{Name: "db-1", Address: Address{TCP: netip.MustParseAddrPort(listener.Addr().String())}, Process: p}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	w := &work{sessions: map[string]*session{}}
+	result, err := w.startServer(ctx, server, true)
+	require.Equal(t, "started, with what nobody acknowledged", result)
+	require.ErrorContains(t, err, `wait for "db-1" to answer: context deadline exceeded`)
+	require.Equal(t, []bool{true, false}, p.started)
+}
