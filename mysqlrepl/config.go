@@ -21,6 +21,13 @@ type Config struct {
 	// ServerID tells servers of one replication apart, 1 to 4294967295. Zero is 1.
 	ServerID uint32
 
+	// Replicated says that the server is one of a pair that Pair looks after. It then starts read-only and follows
+	// nobody until it is told its role, so that a source which crashed comes back harmless. What waits for whom
+	// (semi-synchronous replication) goes with the role, and is not in the file. Of MySQL 8.0 it needs 8.0.26 or later.
+	Replicated bool
+	// TLS names the certificate that the server shows. Zero leaves TLS as the distribution has it.
+	TLS ServerTLS
+
 	// Listen is the one address, besides the Unix socket, on which the server answers. Zero is 127.0.0.1.
 	Listen netip.Addr
 	// Port is for TCP. Zero is 3306.
@@ -55,6 +62,13 @@ func (c Config) Validate() error {
 		refuse("flavor %q is neither mariadb nor mysql", v.Flavor)
 	} else if err := v.Supported(); err != nil {
 		errs = append(errs, err)
+	}
+	errs = append(errs, c.TLS.validate()...)
+	if c.Replicated && c.SocketOnly {
+		refuse("replicated, and yet socket only: the other server reaches it over TCP")
+	}
+	if c.Replicated && c.ServerID == 0 {
+		refuse("replicated, and yet without a server ID: the two servers must differ")
 	}
 	if c.Listen.Zone() != "" {
 		refuse("listen address %q has a zone", c.Listen)
@@ -94,6 +108,8 @@ func (c Config) Render() (string, error) {
 	c.network(&f)
 	c.storage(&f)
 	c.binlog(&f)
+	c.replication(&f)
+	c.encryption(&f)
 	c.diagnosis(&f)
 	return f.String(), nil
 }

@@ -30,9 +30,22 @@ var goldens = map[string]mysqlrepl.Config{
 	"mariadb-socket-only": {
 		Version: mysqlrepl.Version{Flavor: mysqlrepl.MariaDB, Major: 11, Minor: 8}, SocketOnly: true, SlowQuery: -1, BufferPool: 48 << 20,
 	},
+	"mariadb-11.8-replicated": {
+		Version: mysqlrepl.Version{Flavor: mysqlrepl.MariaDB, Major: 11, Minor: 8}, ServerID: 2, Replicated: true, TLS: serverTLS,
+		Listen: netip.MustParseAddr("10.0.1.22"), Memory: 1 << 30, Dedicated: true,
+	},
+	"mariadb-10.11-replicated": {
+		Version: mysqlrepl.Version{Flavor: mysqlrepl.MariaDB, Major: 10, Minor: 11}, ServerID: 1, Replicated: true,
+	},
+	"mysql-9.7-replicated": {
+		Version: mysqlrepl.Version{Flavor: mysqlrepl.MySQL, Major: 9, Minor: 7, Patch: 4}, ServerID: 1, Replicated: true, TLS: serverTLS,
+		Listen: netip.MustParseAddr("10.0.1.21"), Memory: 1 << 30, Dedicated: true,
+	},
 	"mysql-8.0": {Version: mysqlrepl.Version{Flavor: mysqlrepl.MySQL, Major: 8, Minor: 0, Patch: 42}},
 	"mysql-9.7": {Version: mysqlrepl.Version{Flavor: mysqlrepl.MySQL, Major: 9, Minor: 7, Patch: 4}, Memory: 2 << 30},
 }
+
+var serverTLS = mysqlrepl.ServerTLS{CA: "/etc/mysql/tls/ca.pem", Cert: "/etc/mysql/tls/cert.pem", Key: "/etc/mysql/tls/key.pem"}
 
 func TestRender(t *testing.T) {
 	for name, config := range goldens {
@@ -54,10 +67,16 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 	config := mysqlrepl.Config{
 		Version: mysqlrepl.Version{Flavor: mysqlrepl.MySQL, Major: 5, Minor: 7},
 		Listen:  netip.MustParseAddr("fe80::1%eth0\n[client]"), SocketOnly: true, Memory: 1 << 20, BufferPool: 2 << 20,
+		Replicated: true, TLS: mysqlrepl.ServerTLS{CA: "ca.pem", Cert: "/etc/my cert.pem"},
 		MaxConnections: 9, BinlogRetention: time.Minute, SlowQuery: time.Microsecond,
 	}
 	_, err := config.Render()
 	require.EqualError(t, err, `mysqlrepl: MySQL 5.7.0 is older than MySQL 8.0
+mysqlrepl: config: TLS CA "ca.pem" is not an absolute path without spaces, quotes, # and ;
+mysqlrepl: config: TLS certificate "/etc/my cert.pem" is not an absolute path without spaces, quotes, # and ;
+mysqlrepl: config: TLS key "" is not an absolute path without spaces, quotes, # and ;
+mysqlrepl: config: replicated, and yet socket only: the other server reaches it over TCP
+mysqlrepl: config: replicated, and yet without a server ID: the two servers must differ
 mysqlrepl: config: listen address "fe80::1%eth0\n[client]" has a zone
 mysqlrepl: config: socket only, and yet an address or a port is given
 mysqlrepl: config: memory 1048576 is less than 256 MiB
