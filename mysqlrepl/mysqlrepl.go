@@ -33,8 +33,9 @@
 // both server processes, and a power failure of either host. After a power failure of both hosts at once the source's disk is
 // needed: a replica acknowledges what it has written, not what its disk has confirmed, since the servers would confirm each of a
 // transaction's events by itself (measured: 50 rows a second instead of hundreds, and a replica that never catches up). Nothing
-// survives the loss of both disks, or of the source while the epoch is degraded. A transaction that was under way may be kept or not; its client learns neither. While
-// a source is cut off it can still be read, and what is read there may be out of date.
+// survives the loss of both disks, or of the source while the epoch is degraded. A transaction that was under way may
+// be kept or not; its client learns neither. While a source is cut off it can still be read, and what is read there
+// may be out of date.
 //
 // TestChaos plays faults against a pair with a Watch, eight clients that write where the epoch says and one that stays at
 // each server, and then looks every acknowledged row up. From one run of each on two containers that shared two busy cores,
