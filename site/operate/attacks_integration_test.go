@@ -17,9 +17,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/siteblocks/siteblocks/ec2x/local/localtest"
 	"github.com/siteblocks/siteblocks/s3backup"
+	"github.com/siteblocks/siteblocks/site"
 	"github.com/siteblocks/siteblocks/site/operate"
 )
+
+// TestAttacks attacks a site of its own, which has data and a backup of it.
+func TestAttacks(t *testing.T) {
+	if !localtest.Full() {
+		t.Skip("a site of its own, attacked in a dozen ways: SITEBLOCKS_FULL=1 runs it")
+	}
+	o, _ := guestBook(t, func(s *site.Site) { s.Web.MaxBody = 1 << 20 })
+	up, err := o.Up(t.Context())
+	require.NoError(t, err)
+	v := newVisitor(t, up.URL)
+	v.sign(t, "Ada", "before the attacks.")
+	_, err = o.BackupNow(t.Context(), operate.BackupOptions{})
+	require.NoError(t, err)
+	attacks(t, o, v)
+}
 
 // attacks is what a visitor, a broken-into application, whoever may deploy, and whoever has a server's credentials try
 // on a running site. None of them succeeds, and the site serves after each.

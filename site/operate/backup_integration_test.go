@@ -69,7 +69,6 @@ func TestDataSurvivesItsServer(t *testing.T) {
 	if localtest.Full() {
 		t.Run("up brings it back too", func(t *testing.T) { upAfterLoss(t, o, v, deployed.Release) })
 		t.Run("down and up", func(t *testing.T) { downAndUp(t, o, v) })
-		t.Run("attacks", func(t *testing.T) { attacks(t, o, v) })
 	}
 	require.NotContains(t, j.text(t), "AGE-SECRET-KEY")
 }
