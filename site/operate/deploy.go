@@ -159,7 +159,10 @@ func (s *session) firstRelease(ctx context.Context) (*packed, error) {
 		return nil, err
 	}
 	p, err := s.pack(ctx)
-	return &p, err
+	if err != nil {
+		return nil, err
+	}
+	return &p, nil
 }
 
 // ensureRelease deploys the first release, if it was packed, or makes every server run the current one.
@@ -218,8 +221,10 @@ type packed struct {
 	file *os.File
 }
 
-func (p packed) close() {
-	_ = p.file.Close()
+func (p *packed) close() {
+	if p != nil {
+		_ = p.file.Close()
+	}
 }
 
 // pack packs the source. Close what it returns.

@@ -116,16 +116,12 @@ func (o Operator) Host(ctx context.Context, server string) (*sshx.Client, error)
 	if err != nil {
 		return nil, err
 	}
-	sec, found, err := s.secrets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	servers, err := o.Cloud.Servers(ctx, o.Site.Name)
+	servers, sec, err := s.inventory(ctx)
 	if err != nil {
 		return nil, err
 	}
 	i := slices.IndexFunc(servers, func(v ec2x.Server) bool { return v.Name == server })
-	if i < 0 || !found {
+	if i < 0 {
 		return nil, o.notThere(server)
 	}
 	return dial(ctx, servers[i], sec)

@@ -81,16 +81,12 @@ func (o Operator) refreshed(ctx context.Context, role, verb string) (*session, e
 	if err != nil {
 		return nil, err
 	}
-	sec, found, err := s.secrets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	servers, err := o.Cloud.Servers(ctx, o.Site.Name)
+	servers, sec, err := s.inventory(ctx)
 	if err != nil {
 		return nil, err
 	}
 	servers = serversWith(servers, role)
-	if len(servers) == 0 || !found {
+	if len(servers) == 0 {
 		return nil, fmt.Errorf("site: %s: server with role %q: %w; run up", verb, role, site.ErrUnknownServer)
 	}
 	if err := s.attach(ctx, servers, sec); err != nil {

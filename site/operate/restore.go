@@ -42,17 +42,9 @@ func (o Operator) Restore(ctx context.Context, which s3backup.Select, opts Resto
 		if err != nil {
 			return err
 		}
-		first, err := s.firstRelease(ctx)
+		first, err := s.bringUp(ctx)
+		defer first.close()
 		if err != nil {
-			return err
-		}
-		if first != nil {
-			defer first.close()
-		}
-		if err := s.launch(ctx); err != nil {
-			return err
-		}
-		if err := s.provision(ctx); err != nil {
 			return err
 		}
 		allowed, err := s.allowed(ctx, opts.Replace)

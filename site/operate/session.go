@@ -56,6 +56,17 @@ func (s *session) secrets(ctx context.Context) (sec site.Secrets, found bool, er
 	return loadSecrets(ctx, s.bucket.s3, s.bucket.Bucket)
 }
 
+// inventory is the site's servers as the cloud lists them, and the secrets by which they are reached. Without secrets none
+// can be reached, and none is listed.
+func (s *session) inventory(ctx context.Context) ([]ec2x.Server, site.Secrets, error) {
+	sec, found, err := s.secrets(ctx)
+	if err != nil || !found {
+		return nil, sec, err
+	}
+	servers, err := s.Cloud.Servers(ctx, s.Site.Name)
+	return servers, sec, err
+}
+
 func (s *session) releases() codedeploy.Store {
 	return codedeploy.Store{S3: s.bucket.s3, Bucket: s.bucket.Bucket, Prefix: layout.Releases}
 }

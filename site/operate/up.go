@@ -43,17 +43,9 @@ func (r *Result) count(results []provision.Result) {
 // gone. It may be killed at any moment: the next Up goes on.
 func (o Operator) Up(ctx context.Context) (Result, error) {
 	return o.locked(ctx, o.create, "up", func(ctx context.Context, s *session) error {
-		first, err := s.firstRelease(ctx) // what cannot be packed fails before anything is launched
+		first, err := s.bringUp(ctx)
+		defer first.close()
 		if err != nil {
-			return err
-		}
-		if first != nil {
-			defer first.close()
-		}
-		if err := s.launch(ctx); err != nil {
-			return err
-		}
-		if err := s.provision(ctx); err != nil {
 			return err
 		}
 		data := Restored{}
@@ -71,7 +63,19 @@ func (o Operator) Up(ctx context.Context) (Result, error) {
 	})
 }
 
-// launch brings up the servers that are missing and connects to all.
+// bringUp makes the servers what the site's value says. Where the site is to have its first release, that is packed before
+// anything is launched, since it may fail, and returned; else first is nil. Close it, also after an error.
+func (s *session) bringUp(ctx context.Context) (first *packed, err error) {
+	if first, err = s.firstRelease(ctx); err != nil {
+		return first, err
+	}
+	if err := s.launch(ctx); err != nil {
+		return first, err
+	}
+	return first, s.provision(ctx)
+}
+
+// launch starts the servers that are missing and connects to all.
 func (s *session) launch(ctx context.Context) error {
 	sec, err := ensureSecrets(ctx, s.bucket.s3, s.bucket.Bucket, s.Site)
 	if err != nil {
