@@ -101,6 +101,9 @@ func (p Program) run(ctx context.Context, args []string, stdin io.Reader, stdout
 		c.cloud = onDocker
 	}
 	c.ask = c.terminal
+	if !v.raw { // names, revisions and faults come from servers, and from whoever has broken into one
+		c.stdout = terminal.Writer{W: stdout}
+	}
 	if err := c.parse(words); err != nil {
 		return c.exit(ctx, err)
 	}

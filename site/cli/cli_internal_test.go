@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -220,4 +221,18 @@ func TestWrongSiteIsNamedByItsFields(t *testing.T) {
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, "site: Domain:")
 	require.Contains(t, stderr, "site: App.Port:")
+}
+
+func TestNoVerbSteersTheTerminal(t *testing.T) {
+	status, plan, _ := invoke(t, func(s *site.Site) {
+		s.App.Source = filepath.Join(s.App.Source, "odd \x1b[2J")
+		require.NoError(t, os.Mkdir(s.App.Source, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(s.App.Source, "config.ru"), nil, 0o644))
+	}, "plan")
+	require.Zero(t, status)
+	require.Contains(t, plan, `odd \x1b[2J: pack`)
+	require.NotContains(t, plan, "\x1b")
+	for _, v := range verbs() {
+		require.Equal(t, slices.Contains([]string{"ssh", "run", "render", "diagram", "agent"}, v.name), v.raw, v.name)
+	}
 }

@@ -18,6 +18,7 @@ type verb struct {
 	flags             []option
 	least, most       int  // words
 	command           bool // words after the first are a command of their own, with its flags
+	raw               bool // what it prints is a server's or a file's own, byte by byte
 	hidden            bool // from the list: it is for the site's own servers
 	run               func(*command, context.Context) error
 }
@@ -73,13 +74,13 @@ func verbs() []verb {
 		{name: "backup verify", words: "[BACKUP]", help: "prove a backup, else the newest, by a restore beside the database", flags: does, most: 1, run: (*command).backupVerify},
 		{name: "backup restore", words: "[BACKUP]", help: "bring a backup back, else the newest", flags: also(replaces, beforeTime), most: 1, run: (*command).backupRestore},
 		{name: "backup prune", help: "what the retention does not keep", flags: also(deletes), run: (*command).backupPrune},
-		{name: "ssh", words: "SERVER [COMMAND…]", help: "a shell on a server, or one command there, with its exit status", least: 1, most: math.MaxInt, command: true, run: (*command).ssh},
-		{name: "run", words: "COMMAND…", help: "one command on every server", flags: []option{onRole}, least: 1, most: math.MaxInt, command: true, run: (*command).runCommand},
+		{name: "ssh", words: "SERVER [COMMAND…]", help: "a shell on a server, or one command there, with its exit status", least: 1, most: math.MaxInt, command: true, raw: true, run: (*command).ssh},
+		{name: "run", words: "COMMAND…", help: "one command on every server", flags: []option{onRole}, least: 1, most: math.MaxInt, command: true, raw: true, run: (*command).runCommand},
 		{name: "logs", words: "[SERVER]", help: "visitors' requests and the newest lines of every service", flags: []option{following, everything}, most: 1, run: (*command).logs},
-		{name: "render", words: "SERVER", help: "the files that the site puts on a server", least: 1, most: 1, run: (*command).render},
-		{name: "diagram", help: "the site as SVG", run: (*command).diagram},
+		{name: "render", words: "SERVER", help: "the files that the site puts on a server", least: 1, most: 1, raw: true, run: (*command).render},
+		{name: "diagram", help: "the site as SVG", raw: true, run: (*command).diagram},
 		{name: "down", help: "end the servers after a last backup, and keep the data", flags: also(deletesData, skipsBackup, losesFiles), run: (*command).down},
-		{name: "agent", words: "REQUEST", help: "what the program does on the site's servers", flags: []option{checking, logging}, least: 1, most: math.MaxInt, hidden: true, run: (*command).agent},
+		{name: "agent", words: "REQUEST", help: "what the program does on the site's servers", flags: []option{checking, logging}, least: 1, most: math.MaxInt, hidden: true, raw: true, run: (*command).agent},
 	}
 }
 

@@ -3,6 +3,7 @@ package terminal
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 )
@@ -12,6 +13,17 @@ func Line(s string) string { return clean(s, "\t") }
 
 // Lines is s with its line breaks and tabs, and every other control character written out.
 func Lines(s string) string { return clean(s, "\n\t") }
+
+// Writer hands on what is written to it as Lines has it.
+type Writer struct{ W io.Writer }
+
+// Write writes p, of which no character is cut in two.
+func (w Writer) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.W, Lines(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
 
 func clean(s, keep string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return steers(r) && !strings.ContainsRune(keep, r) }) {

@@ -1,6 +1,8 @@
 package terminal_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,4 +20,10 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		require.Equal(t, want, terminal.Line(in))
 	}
 	require.Equal(t, "two\n\tlines\\x1b", terminal.Lines("two\n\tlines\x1b"))
+
+	var out strings.Builder
+	n, err := fmt.Fprintf(terminal.Writer{W: &out}, "%s\n", "bad \x1b[2J")
+	require.NoError(t, err)
+	require.Equal(t, len("bad \x1b[2J\n"), n)
+	require.Equal(t, "bad \\x1b[2J\n", out.String())
 }
