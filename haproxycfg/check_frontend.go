@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -41,7 +42,7 @@ func isMode(m Mode) bool { return m == "" || m == HTTP || m == TCP }
 func (k *checker) use(place, field, backend string, m Mode, modes map[string]Mode) {
 	mode, there := modes[backend]
 	k.that(there, place, field, backend, "is no backend")
-	k.that(!there || mode == or(m, HTTP) || !isMode(mode) || !isMode(m), place, field, backend, "is of Mode "+string(mode))
+	k.that(!there || mode == cmp.Or(m, HTTP) || !isMode(mode) || !isMode(m), place, field, backend, "is of Mode "+string(mode))
 }
 
 func (k *checker) clientTLS(place, field string, t ClientTLS) {

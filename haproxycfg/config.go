@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -106,16 +107,8 @@ type Database struct {
 // Backend is the database's servers as a Backend, for Runtime.
 func (d Database) Backend() Backend {
 	return Backend{
-		Name: d.Name, Mode: TCP, Servers: d.Servers, SlowStart: -1, Timeout: or(d.IdleTimeout, 8*time.Hour),
-		Check:     Check{Path: d.RolePath, Port: d.RolePort, Status: "200", Interval: or(d.Interval, time.Second), Rise: 1, Fall: 2},
+		Name: d.Name, Mode: TCP, Servers: d.Servers, SlowStart: -1, Timeout: cmp.Or(d.IdleTimeout, 8*time.Hour),
+		Check:     Check{Path: d.RolePath, Port: d.RolePort, Status: "200", Interval: cmp.Or(d.Interval, time.Second), Rise: 1, Fall: 2},
 		Exclusive: true,
 	}
-}
-
-func or[T comparable](v, zero T) T {
-	var none T
-	if v == none {
-		return zero
-	}
-	return v
 }

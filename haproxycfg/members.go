@@ -1,6 +1,9 @@
 package haproxycfg
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // members plans the changes to a backend's servers: what adds capacity first, then what takes some away.
 func (c *Changes) members(old, next Backend) {
@@ -27,7 +30,7 @@ func (c *Changes) members(old, next Backend) {
 			step(&less, DoJoin, s, "%v is new", s.Addr)
 		default:
 			list := &more
-			if or(s.State, Ready) != Ready {
+			if cmp.Or(s.State, Ready) != Ready {
 				list = &less
 			}
 			alter(o, s, func(v Verb, reason string, args ...any) { step(list, v, s, reason, args...) })
@@ -49,8 +52,8 @@ func (b Backend) settings() Backend {
 
 // alter plans what changes of a server that stays.
 func alter(old, next Server, step func(v Verb, reason string, args ...any)) {
-	from, to := or(old.State, Ready), or(next.State, Ready)
-	if a, b := or(old.Weight, 1), or(next.Weight, 1); a != b && to == Ready && from == Ready {
+	from, to := cmp.Or(old.State, Ready), cmp.Or(next.State, Ready)
+	if a, b := cmp.Or(old.Weight, 1), cmp.Or(next.Weight, 1); a != b && to == Ready && from == Ready {
 		step(DoWeight, "%d → %d", a, b)
 	}
 	if old.MaxConn != next.MaxConn {

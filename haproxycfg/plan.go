@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -164,7 +165,7 @@ func (s *shrinks) add(old Backend, next []Backend) {
 func (b Backend) ready() int {
 	n := 0
 	for _, s := range b.Servers {
-		if or(s.State, Ready) == Ready {
+		if cmp.Or(s.State, Ready) == Ready {
 			n++
 		}
 	}

@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -21,8 +22,8 @@ type pool struct {
 }
 
 func newPool(at string, b Backend, t Timeouts) pool {
-	p := pool{Name: b.Name, At: at, TCP: b.Mode == TCP, Exclusive: b.Exclusive, Balance: string(or(b.Balance, RoundRobin)), BalanceAt: at + ": Balance",
-		TimeoutAt: at + ": Timeout", Count: max(or(b.Retries.Count, 3), 0), OnTimeout: b.Retries.OnTimeout,
+	p := pool{Name: b.Name, At: at, TCP: b.Mode == TCP, Exclusive: b.Exclusive, Balance: string(cmp.Or(b.Balance, RoundRobin)), BalanceAt: at + ": Balance",
+		TimeoutAt: at + ": Timeout", Count: max(cmp.Or(b.Retries.Count, 3), 0), OnTimeout: b.Retries.OnTimeout,
 		CookieAt: at + ": Cookie", Raw: rawLines(at, b.Raw), Options: b.options(), Check: b.Check.lines(at + ": Check")}
 	if d := b.silence(t); d != 0 {
 		p.Timeout = span(d)
@@ -40,7 +41,7 @@ func newPool(at string, b Backend, t Timeouts) pool {
 // WebSockets.
 func (b Backend) silence(t Timeouts) time.Duration {
 	if b.Mode == TCP {
-		return or(b.Timeout, t.tunnel())
+		return cmp.Or(b.Timeout, t.tunnel())
 	}
 	return b.Timeout
 }
@@ -51,9 +52,9 @@ func (c Check) lines(at string) []line {
 	}
 	return []line{
 		{Why: "A server is well if it says so.", Text: "option httpchk", At: at},
-		{Text: fmt.Sprintf("http-check send meth GET uri %s ver HTTP/1.1 hdr Host %s", c.Path, or(c.Host, "localhost")), At: at + ".Path"},
-		{Text: "http-check expect status " + or(c.Status, "200-399"), At: at + ".Status"},
-		{Text: "timeout check " + span(or(c.Timeout, 2*time.Second)), At: at + ".Timeout"},
+		{Text: fmt.Sprintf("http-check send meth GET uri %s ver HTTP/1.1 hdr Host %s", c.Path, cmp.Or(c.Host, "localhost")), At: at + ".Path"},
+		{Text: "http-check expect status " + cmp.Or(c.Status, "200-399"), At: at + ".Status"},
+		{Text: "timeout check " + span(cmp.Or(c.Timeout, 2*time.Second)), At: at + ".Timeout"},
 	}
 }
 
@@ -94,16 +95,16 @@ func (b Backend) options() string {
 	w = append(w, b.TLS.options(b)...)
 	if !b.Check.Off {
 		c := b.Check
-		interval := or(c.Interval, 2*time.Second)
+		interval := cmp.Or(c.Interval, 2*time.Second)
 		w = append(w, "check")
 		if c.Port != 0 {
 			w = append(w, fmt.Sprintf("port %d", c.Port))
 		}
 		w = append(w, "inter "+span(interval), "fastinter "+span(part(interval, 4)), "downinter "+span(part(interval, 2)),
-			fmt.Sprintf("rise %d fall %d", or(c.Rise, 2), or(c.Fall, 3)))
+			fmt.Sprintf("rise %d fall %d", cmp.Or(c.Rise, 2), cmp.Or(c.Fall, 3)))
 	}
 	if b.SlowStart >= 0 && !b.Check.Off {
-		w = append(w, "slowstart "+span(or(b.SlowStart, 10*time.Second)))
+		w = append(w, "slowstart "+span(cmp.Or(b.SlowStart, 10*time.Second)))
 	}
 	if b.StartDown {
 		w = append(w, "init-state down")

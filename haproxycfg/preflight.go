@@ -2,6 +2,7 @@ package haproxycfg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/hex"
@@ -112,7 +113,7 @@ func (f *facts) judge(c Config, fields []string, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("%w; is it installed?", err)
 	}
-	if needs := or(c.Version, V26); has < needs {
+	if needs := cmp.Or(c.Version, V26); has < needs {
 		errs = append(errs, &VersionError{What: "config: Version", Needs: needs, Has: has})
 	}
 	said := explain(fields, f.checked.String())

@@ -2,6 +2,7 @@ package haproxycfg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed" // the scripts
 	"errors"
@@ -94,7 +95,7 @@ func (r Runtime) spare(ctx context.Context, step Step, ready int) error {
 	if step.Verb != DoLeave && step.Verb != DoDrain && step.Verb != DoMaint {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, or(r.JoinTimeout, time.Minute))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.JoinTimeout, time.Minute))
 	defer cancel()
 	needs := (ready + 1) / 2
 	return r.within(ctx, fmt.Sprintf("%s %s/%s", step.Verb, step.Backend, step.Server.Name), func(s *session) error {

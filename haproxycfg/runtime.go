@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,11 +34,11 @@ type Runtime struct {
 // within runs work over a new connection and says what was being done where it fails.
 func (r Runtime) within(ctx context.Context, doing string, work func(*session) error) error {
 	fail := func(err error) error { return fmt.Errorf("haproxycfg: %s: %w", doing, err) }
-	conn, err := r.Host.Dial(ctx, "unix", or(r.Socket, SocketPath))
+	conn, err := r.Host.Dial(ctx, "unix", cmp.Or(r.Socket, SocketPath))
 	if err != nil {
 		return fail(fmt.Errorf("%w; is HAProxy running, and the login user root or of Global.Group?", err))
 	}
-	s, err := open(ctx, conn, or(r.Timeout, 10*time.Second))
+	s, err := open(ctx, conn, cmp.Or(r.Timeout, 10*time.Second))
 	if err != nil {
 		return fail(err)
 	}
@@ -97,7 +98,7 @@ func (s *session) again(ctx context.Context, b Backend, server Server, exists er
 	if now.Addr != server.Addr {
 		return fmt.Errorf("%w, at %v", exists, now.Addr)
 	}
-	if now.Status == "MAINT" && or(server.State, Ready) != Maint {
+	if now.Status == "MAINT" && cmp.Or(server.State, Ready) != Maint {
 		return s.enable(ctx, b, server)
 	}
 	return nil
@@ -140,7 +141,7 @@ func (r Runtime) Leave(ctx context.Context, backend, server string) (cut int, er
 		if err := s.do(ctx, command{"set server " + id + " state drain", ""}); err != nil {
 			return err
 		}
-		cut, err = s.drained(ctx, backend, server, time.Now().Add(or(r.DrainTimeout, time.Minute)))
+		cut, err = s.drained(ctx, backend, server, time.Now().Add(cmp.Or(r.DrainTimeout, time.Minute)))
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (r Runtime) Leave(ctx context.Context, backend, server string) (cut int, er
 				return err
 			}
 		}
-		return s.remove(ctx, id, or(r.DrainTimeout, time.Minute))
+		return s.remove(ctx, id, cmp.Or(r.DrainTimeout, time.Minute))
 	})
 	if errors.Is(err, ErrNoServer) {
 		return 0, nil
@@ -285,7 +286,7 @@ func (r Runtime) Do(ctx context.Context, step Step) error {
 		_, err := r.Leave(ctx, b, s.Name)
 		return err
 	case DoWeight:
-		return r.SetWeight(ctx, b, s.Name, or(s.Weight, 1))
+		return r.SetWeight(ctx, b, s.Name, cmp.Or(s.Weight, 1))
 	case DoMaxConn:
 		return r.SetMaxConn(ctx, b, s.Name, s.MaxConn)
 	case DoDrain:
@@ -294,7 +295,7 @@ func (r Runtime) Do(ctx context.Context, step Step) error {
 		return r.Maint(ctx, b, s.Name)
 	case DoReady:
 		// A server that was drained in the file has no share there.
-		if err := r.SetWeight(ctx, b, s.Name, or(s.Weight, 1)); err != nil {
+		if err := r.SetWeight(ctx, b, s.Name, cmp.Or(s.Weight, 1)); err != nil {
 			return err
 		}
 		return r.Ready(ctx, b, s.Name)

@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,13 +21,13 @@ func (c Config) Validate() error {
 	k.timeouts(c)
 	modes := map[string]Mode{}
 	for _, b := range c.Backends {
-		modes[b.Name] = or(b.Mode, HTTP)
+		modes[b.Name] = cmp.Or(b.Mode, HTTP)
 	}
 	for _, f := range c.Frontends {
 		k.frontend(f, modes)
 	}
 	for _, b := range c.Backends {
-		k.backend(b, or(c.Version, V26))
+		k.backend(b, cmp.Or(c.Version, V26))
 		k.cookie(fmt.Sprintf("backend %q", b.Name), b)
 	}
 	for _, d := range c.Databases {

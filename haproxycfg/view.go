@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -52,7 +53,7 @@ func newView(c Config) view {
 	v := view{
 		Global: c.Global, Socket: SocketPath, State: StatePath, HardStop: span(c.hardStop()), Ciphers: ciphers, TLS: c.tls(), Forged: forged,
 		GlobalRaw: rawLines("global", c.Global.Raw),
-		Connect:   span(or(t.Connect, 2*time.Second)), Client: span(t.client()), Server: span(t.server()),
+		Connect:   span(cmp.Or(t.Connect, 2*time.Second)), Client: span(t.client()), Server: span(t.server()),
 		Queue: span(t.queue()), Request: span(t.request()),
 		KeepAlive: span(t.keepAlive()), Tunnel: span(t.tunnel()),
 	}
@@ -75,12 +76,14 @@ func newView(c Config) view {
 	return v
 }
 
-func (t Timeouts) server() time.Duration    { return or(t.Server, time.Minute) }
-func (t Timeouts) queue() time.Duration     { return or(t.Queue, 10*time.Second) }
-func (t Timeouts) tunnel() time.Duration    { return or(t.Tunnel, time.Hour) }
-func (t Timeouts) client() time.Duration    { return or(t.Client, time.Minute) }
-func (t Timeouts) request() time.Duration   { return or(t.Request, min(10*time.Second, t.client())) }
-func (t Timeouts) keepAlive() time.Duration { return or(t.KeepAlive, min(15*time.Second, t.client())) }
+func (t Timeouts) server() time.Duration  { return cmp.Or(t.Server, time.Minute) }
+func (t Timeouts) queue() time.Duration   { return cmp.Or(t.Queue, 10*time.Second) }
+func (t Timeouts) tunnel() time.Duration  { return cmp.Or(t.Tunnel, time.Hour) }
+func (t Timeouts) client() time.Duration  { return cmp.Or(t.Client, time.Minute) }
+func (t Timeouts) request() time.Duration { return cmp.Or(t.Request, min(10*time.Second, t.client())) }
+func (t Timeouts) keepAlive() time.Duration {
+	return cmp.Or(t.KeepAlive, min(15*time.Second, t.client()))
+}
 
 // waits is how long a client in Mode TCP may say nothing before it has a server. HAProxy counts the queue.
 func (t Timeouts) waits(silence time.Duration) time.Duration { return max(silence, t.queue()) }
@@ -97,7 +100,7 @@ func (c Config) longest() time.Duration {
 }
 
 func (c Config) hardStop() time.Duration {
-	return or(c.Global.HardStopAfter, max(5*time.Minute, c.longest()+30*time.Second))
+	return cmp.Or(c.Global.HardStopAfter, max(5*time.Minute, c.longest()+30*time.Second))
 }
 
 func (c Config) tls() bool {

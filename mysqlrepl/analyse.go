@@ -1,6 +1,7 @@
 package mysqlrepl
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -38,15 +39,10 @@ type Limits struct {
 }
 
 func (l Limits) orDefault() Limits {
-	for _, one := range []struct {
-		limit *time.Duration
-		zero  time.Duration
-	}{{&l.Dead, 300 * time.Millisecond}, {&l.Hung, 1500 * time.Millisecond}, {&l.Degrade, 1500 * time.Millisecond}, {&l.Lag, 30 * time.Second}} {
-		if *one.limit == 0 {
-			*one.limit = one.zero
-		}
+	return Limits{
+		Dead: cmp.Or(l.Dead, 300*time.Millisecond), Hung: cmp.Or(l.Hung, 1500*time.Millisecond),
+		Degrade: cmp.Or(l.Degrade, 1500*time.Millisecond), Lag: cmp.Or(l.Lag, 30*time.Second),
 	}
-	return l
 }
 
 // State is how a pair stands.

@@ -1,6 +1,7 @@
 package mysqlrepl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,12 +40,7 @@ type Fencer interface {
 	Fence(ctx context.Context, server string) error
 }
 
-func (a ReplicationAccount) name() string {
-	if a.Name == "" {
-		return "replication"
-	}
-	return a.Name
-}
+func (a ReplicationAccount) name() string { return cmp.Or(a.Name, "replication") }
 
 // Validate reports every mistake at once.
 func (p *Pair) Validate() error {

@@ -1,6 +1,7 @@
 package mysqlrepl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -57,7 +58,7 @@ func (c *RoleCheck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), orZero(c.Timeout, time.Second))
+	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(c.Timeout, time.Second))
 	defer cancel()
 	f, err := c.look(ctx)
 	if err == nil {
@@ -69,13 +70,6 @@ func (c *RoleCheck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintf(w, "%s, %s\n", c.Server.Name, f.epoch)
-}
-
-func orZero(d, zero time.Duration) time.Duration {
-	if d == 0 {
-		return zero
-	}
-	return d
 }
 
 // look asks the server, or waits for the answer that another caller has asked for.
@@ -98,7 +92,7 @@ func (c *RoleCheck) look(ctx context.Context) (finding, error) {
 }
 
 func (c *RoleCheck) ask(done chan struct{}) {
-	ctx, cancel := context.WithTimeout(context.Background(), orZero(c.Timeout, time.Second))
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.Timeout, time.Second))
 	defer cancel()
 	read := make(chan struct{})
 	go func() { c.readEpoch(ctx); close(read) }()
@@ -109,7 +103,7 @@ func (c *RoleCheck) ask(done chan struct{}) {
 	case <-ctx.Done():
 	}
 	c.epochMu.Lock()
-	f.epoch, f.stale = c.epoch, time.Since(c.readAt) > orZero(c.MaxAge, 2*time.Second)
+	f.epoch, f.stale = c.epoch, time.Since(c.readAt) > cmp.Or(c.MaxAge, 2*time.Second)
 	c.epochMu.Unlock()
 	c.mu.Lock()
 	c.latest, c.asking = f, nil
@@ -157,7 +151,7 @@ func (c *RoleCheck) replica(f finding) error {
 		return fmt.Errorf("%s does not receive: %s %s", c.Server.Name, r.Receiver.State, r.Receiver.Error)
 	case r.Applier.State != ThreadRunning:
 		return fmt.Errorf("%s does not apply: %s", c.Server.Name, r.Applier.Error)
-	case r.Lag < 0 || r.Lag > orZero(c.MaxLag, 10*time.Second):
+	case r.Lag < 0 || r.Lag > cmp.Or(c.MaxLag, 10*time.Second):
 		return fmt.Errorf("%s is %s behind", c.Server.Name, r.Lag)
 	}
 	return nil

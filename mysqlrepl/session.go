@@ -1,6 +1,7 @@
 package mysqlrepl
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -40,12 +41,7 @@ func (s Server) validate() (errs []error) {
 	return errs
 }
 
-func (s Server) port() uint16 {
-	if s.Port == 0 {
-		return 3306
-	}
-	return s.Port
-}
+func (s Server) port() uint16 { return cmp.Or(s.Port, 3306) }
 
 // session is one connection to a server, on which statements follow each other.
 type session struct {

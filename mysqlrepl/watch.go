@@ -1,6 +1,7 @@
 package mysqlrepl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	if err := w.Pair.Validate(); err != nil {
 		return err
 	}
-	interval := max(orZero(w.Interval, 200*time.Millisecond), 50*time.Millisecond)
+	interval := max(cmp.Or(w.Interval, 200*time.Millisecond), 50*time.Millisecond)
 	o := &observer{pair: w.Pair, interval: interval}
 	var group sync.WaitGroup
 	defer group.Wait()
