@@ -180,8 +180,8 @@ func (b *Balancer) wait(ctx context.Context, doing string, addr netip.AddrPort, 
 
 var errNotTaken = errors.New("the balancer did not take the change")
 
-// set moves a member's switch. Apache's health checks write the same word of its shared memory without a lock, so a
-// change may be lost: it is made again.
+// set moves a member's switch. On a busy machine Apache was seen to answer 200 and to lose the change, perhaps to a health
+// check that wrote the same word of shared memory: it is made again.
 func (b *Balancer) set(ctx context.Context, member netip.AddrPort, drained bool) error {
 	const tries = 10
 	var err error
